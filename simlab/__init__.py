@@ -1,0 +1,1 @@
+"""The simulator: samples, trains, measures; never knows an answer."""

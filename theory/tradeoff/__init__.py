@@ -1,0 +1,1 @@
+"""Safety against capability: Case I (a penalty on proxy safety data), exactly."""
