@@ -1,1 +1,17 @@
-""""""
+"""Sources of token sequences: laws given as arrays, sampled on the device."""
+
+from simlab.sources.draw import dirichlet_chain, dirichlet_table
+from simlab.sources.markov import MarkovSource
+from simlab.sources.mixtures import MixtureSource
+from simlab.sources.protocol import Source, Tokens
+from simlab.sources.tabular import TabularSource
+
+__all__ = [
+    "MarkovSource",
+    "MixtureSource",
+    "Source",
+    "TabularSource",
+    "Tokens",
+    "dirichlet_chain",
+    "dirichlet_table",
+]

@@ -1,0 +1,62 @@
+# make demo, make test: nothing but Python 3.11 or 3.12, pip and make is presupposed.
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
+	2>/dev/null && echo $$p && break; done)
+BIN := $(VENV)/bin
+EXTRA ?= test
+# One compilation cache for all tests and demos of this checkout.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
+export XDG_CACHE_HOME ?= $(CURDIR)/.cache
+
+.PHONY: help demo test lint types imports unit test-slow test-deep golden notebooks clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+$(VENV)/ready-%: setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'make: needs Python 3.11 or 3.12 (PYTHON=...)'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(VENV)/ready-demo: setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'make: needs Python 3.11 or 3.12 (PYTHON=...)'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+demo: $(VENV)/ready-demo  ## the first claim on this machine, under five minutes
+	$(BIN)/simlab run tradeoff_penalty --preset laptop
+
+test: lint types imports unit notebooks  ## everything a change must pass
+
+lint: $(VENV)/ready-$(EXTRA)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/ready-$(EXTRA)
+	$(BIN)/mypy
+
+imports: $(VENV)/ready-$(EXTRA)
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/ready-$(EXTRA)
+	$(BIN)/python -m pytest --doctest-modules --durations=15 \
+		theory simlab experiments tests --ignore=tests/notebooks
+
+notebooks: $(VENV)/ready-$(EXTRA)  ## execute the notebooks
+	$(BIN)/python -m pytest tests/notebooks
+
+test-slow: $(VENV)/ready-$(EXTRA)  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+test-deep: $(VENV)/ready-$(EXTRA)  ## every property with 2,000 examples
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "not slow"
+
+golden: $(VENV)/ready-demo  ## run the committed results again
+	$(BIN)/python -m experiments.golden
+
+clean:  ## remove what was made, results excepted
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

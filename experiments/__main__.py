@@ -1,0 +1,149 @@
+"""The command line `simlab`: the only place that parses arguments.
+
+Nothing here imports JAX before a command needs it.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from experiments.arguments import parsed, run_arguments
+from experiments.claim import EXIT_CODES, EXIT_USAGE, Claim, UsageError, Verdict
+from experiments.registry import CLAIMS, load
+
+if TYPE_CHECKING:
+    from simlab.storage import Result
+
+EXIT_INTERRUPTED = 130
+HELP = """usage: simlab COMMAND [ARGUMENTS]
+
+A laboratory for the limits of safe fine-tuning of language models.
+
+  simlab list            the claims: papers, statements, presets and their minutes
+  simlab run CLAIM       predict, simulate, judge and draw a claim
+  simlab show DIR        verdict and figure again, from a stored result
+  simlab ledger [NAME]   the identities and bounds, their sources and status
+
+`simlab run CLAIM --help` lists every field of a claim.
+Exit codes: 0 the claim holds, 1 it is violated, 3 inconclusive, 2 wrong usage."""
+
+
+def list_claims(arguments: Sequence[str]) -> int:
+    """Lists the claims."""
+    from experiments.report import print_claims
+
+    if arguments:
+        raise UsageError(f"list takes no arguments, got {' '.join(arguments)}")
+    print_claims(CLAIMS)
+    return 0
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one claim, or finds its finished result."""
+    name, options = run_arguments(arguments)
+    from experiments.runner import run_claim
+    from simlab.devices import configure
+
+    configure(cache=options.cache)
+    claim = load(name)
+    result = run_claim(
+        name,
+        claim,
+        options.config,
+        options.out,
+        fresh=options.fresh,
+        quiet=options.quiet,
+    )
+    return _report(result)
+
+
+def show(arguments: Sequence[str]) -> int:
+    """Prints the verdict of a stored result and draws its figure again."""
+    directory = parsed(_directory, arguments, prog="simlab show")
+    from experiments.runner import redraw
+    from simlab.storage import load as load_result
+
+    result = load_result(directory)
+    redraw(result, load(result.manifest["claim"]))
+    return _report(result)
+
+
+def ledger(arguments: Sequence[str]) -> int:
+    """Prints the ledger as a table, or one of its records in full."""
+    name = parsed(_record, arguments, prog="simlab ledger")
+    from experiments.report import print_ledger, print_record
+
+    if name:
+        print_record(name)
+    else:
+        print_ledger()
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "list": list_claims,
+    "run": run,
+    "show": show,
+    "ledger": ledger,
+}
+
+
+def dispatch(arguments: Sequence[str]) -> int:
+    """Carries out one command line and returns its exit code."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(HELP)
+        return 0
+    command = COMMANDS.get(arguments[0])
+    if command is None:
+        raise UsageError(
+            f"command {arguments[0]!r} does not exist; use {', '.join(COMMANDS)}"
+        )
+    return command(arguments[1:])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The console command: every expected error becomes one line on standard error."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return dispatch(words)
+    except KeyboardInterrupt:
+        print(
+            "\nsimlab: interrupted; every finished chunk is kept: "
+            "give the same command again to go on",
+            file=sys.stderr,
+        )
+        return EXIT_INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"simlab: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _report(result: "Result") -> int:
+    from experiments.report import print_verdict
+
+    verdict = Verdict.from_json(result.manifest["verdict"])
+    print_verdict(result, verdict)
+    return EXIT_CODES[verdict.outcome]
+
+
+def _directory(
+    directory: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(help="a result")],
+) -> Path:
+    """Prints the verdict of a stored result and draws its figure again."""
+    return directory
+
+
+def _record(
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help="one record")] = "",
+) -> str:
+    """Prints the ledger of identities and bounds, or one record in full."""
+    return name
+
+
+__all__ = ["COMMANDS", "Claim", "dispatch", "main"]
+
+if __name__ == "__main__":
+    sys.exit(main())

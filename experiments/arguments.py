@@ -1,0 +1,101 @@
+"""Arguments by tyro, its boxed errors condensed to the one line a user needs."""
+
+import contextlib
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
+
+from experiments.claim import UsageError
+from experiments.registry import CLAIMS, entry, load
+
+ConfigT = TypeVar("ConfigT")
+Preset = Literal["smoke", "laptop", "accelerator"]
+
+
+@dataclass(frozen=True)
+class RunOptions(Generic[ConfigT]):
+    """What `simlab run CLAIM` takes; every field of the claim's Config is an option."""
+
+    config: Annotated[ConfigT, tyro.conf.arg(name="")]
+    preset: Preset = "laptop"  # the Config that the other options then change
+    out: Path = Path("results")  # where results are kept
+    fresh: bool = False  # run again even if a finished result is there
+    quiet: bool = False  # no progress on standard error
+    cache: bool = True  # keep compiled programs in the user's cache directory
+
+
+def parsed(function: Callable[..., Any], arguments: Sequence[str], **more: Any) -> Any:
+    """What `tyro.cli` makes of the arguments. Errors: UsageError, in one line."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                function,
+                args=list(arguments),
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.AvoidSubcommands),
+                **more,
+            )
+    except SystemExit as leaving:
+        if not leaving.code:  # --help was printed
+            raise
+    raise UsageError(condensed(complaint.getvalue()))
+
+
+def condensed(box: str) -> str:
+    r"""The message of one of tyro's boxes as a line, with its suggestion if any.
+
+    >>> condensed("╭─ Oops ─╮\n│ no such  │\n│ option   │\n│ ──────── │\n│ more │")
+    'no such option'
+    """
+    rows = [row.strip(" │") for row in box.splitlines() if row.startswith("│")]
+    sections = "\n".join(rows).split("─\n")
+    texts = [re.sub(r"[\s─]+", " ", section).strip() for section in sections]
+    message = texts[0] if texts and texts[0] else " ".join(box.split())
+    message = re.sub(r"^Error parsing config: ", "", message)
+    near = [text for text in texts if text.startswith("Perhaps you meant")]
+    options = re.findall(r"--[\w-]+", " ".join(near))
+    return message + (f"; did you mean {' or '.join(options)}?" if options else "")
+
+
+def run_arguments(arguments: Sequence[str]) -> tuple[str, RunOptions[Any]]:
+    """The claim's name and its options, presets first, then what overrides them."""
+    if not arguments or arguments[0].startswith("-"):
+        if {"-h", "--help"} & set(arguments):
+            print(RUN_HELP)
+            raise SystemExit(0)
+        raise UsageError(f"run needs a claim first: {', '.join(CLAIMS)}")
+    name, rest = arguments[0], arguments[1:]
+    entry(name)
+    claim = load(name)
+    config = claim.PRESETS[_preset(rest, claim.PRESETS)]
+    options: RunOptions[Any] = parsed(
+        RunOptions[type(config)],  # type: ignore[misc]  # known only at run time
+        rest,
+        default=RunOptions(config=config),
+        prog=f"simlab run {name}",
+        description=CLAIMS[name].statement,
+    )
+    return name, options
+
+
+RUN_HELP = (
+    "usage: simlab run CLAIM [--preset smoke|laptop|accelerator] [--seeds N] "
+    "[--out DIR] [--fresh] [FIELD OVERRIDES]\n"
+    f"claims: {', '.join(CLAIMS)}; `simlab run CLAIM --help` lists every field"
+)
+
+
+def _preset(arguments: Sequence[str], known: Mapping[str, Any]) -> str:
+    """The preset asked for, looked up first because it sets the other defaults."""
+    chosen = "laptop"
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word.startswith("--preset"):
+            chosen = word.partition("=")[2] or following
+    if chosen not in known:
+        raise UsageError(f"preset {chosen!r} does not exist; use {', '.join(known)}")
+    return chosen

@@ -1,0 +1,199 @@
+"""Case I in worlds of short sequences: its exact prediction and its simulation."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from experiments.bench import Bench
+from experiments.labels import labelled
+from experiments.worlds import SequenceWorlds
+from simlab.evaluation import exact_gap
+from simlab.sweeps import Grid
+from simlab.training import Hyper, Record, Setup, Trace, run
+from theory.laws import Law, World
+from theory.tradeoff import (
+    optimal_gaps,
+    optimum,
+    proxy_floor,
+    reach,
+    safety_transfer,
+)
+
+NATS = "nats per sequence"
+_CELLS = ("proxy", "overlap", "penalty")
+_CURVE = ("proxy", "overlap", "fine")
+
+
+def predicted(
+    made: SequenceWorlds, penalties: Sequence[float], zeta_target: float
+) -> xr.Dataset:
+    """The gaps of the best policy, the gaps within reach of zeta, and the frontier.
+
+    The certificate allowed at a penalty is zeta_target * (1 + penalty): zeta_target
+    nats per sequence of the training mixture, whose mass is 1 + penalty.
+    """
+    with jax.enable_x64(True):
+        world = jax.tree.map(lambda leaf: leaf[:, :, None], made.world)
+        grid = jnp.asarray(penalties)
+        fine = jnp.geomspace(grid[0] / 3, grid[-1] * 3, 97)
+        best, curve = optimal_gaps(world, grid), optimal_gaps(world, fine)
+        allowed = reach(world, grid, zeta_target * (1 + grid))
+        transfer = safety_transfer(world, grid, zeta_target * (1 + grid))
+        nats = {
+            "best_safety": (_CELLS, best.safety, "true safety gap of the best policy"),
+            "best_proxy": (_CELLS, best.proxy, "proxy gap of the best policy"),
+            "best_capability": (_CELLS, best.capability, "its capability gap"),
+            "optimum": (_CELLS, optimum(world, grid), "least penalised gap J"),
+            "proxy_low": (_CELLS, allowed.proxy.lower, "least proxy gap in reach"),
+            "proxy_high": (_CELLS, allowed.proxy.upper, "largest proxy gap in reach"),
+            "capability_low": (_CELLS, allowed.capability.lower, "least in reach"),
+            "capability_high": (_CELLS, allowed.capability.upper, "largest in reach"),
+            "safety_low": (_CELLS, transfer.lower, "least true safety gap in reach"),
+            "safety_high": (_CELLS, transfer.upper, "largest of them"),
+            "curve_safety": (_CURVE, curve.safety, "true safety gap, best policy"),
+            "curve_proxy": (_CURVE, curve.proxy, "proxy gap, best policy"),
+            "curve_capability": (_CURVE, curve.capability, "capability gap"),
+            "floor": (("proxy",), proxy_floor(world)[:, 0, 0], "proxy floor Delta_s"),
+        }
+        return labelled(
+            {name: (dims, v, NATS, text) for name, (dims, v, text) in nats.items()},
+            {"fine": (("fine",), fine, "1", "penalty along the curve")},
+        )
+
+
+def simulated(
+    made: SequenceWorlds, runs: Grid, setup: Setup, learning_rate: float, bench: Bench
+) -> xr.Dataset:
+    """Aligns one model a seed on the safety data, fine-tunes it over the grid.
+
+    The grid's axes are proxy, overlap, penalty, seed. Seeds number initialisations and
+    data streams; runs of one seed share their aligned start and nothing else.
+    """
+    where, values = runs.positions(), runs.values()
+    seeds, of_run = np.unique(values["seed"], return_inverse=True)
+    keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed), 3))(
+        jnp.asarray(seeds)
+    )
+    safety = _repeated(made.source(_cell(made.world, 0, 0).safety), len(seeds))
+    aligning = Hyper(
+        learning_rate=jnp.full(len(seeds), learning_rate),
+        penalty=jnp.ones(len(seeds)),
+        capability=safety,
+        safety=safety,
+        start=jax.jit(jax.vmap(setup.model.init))(keys[:, 0]),
+    )
+    aligned = bench.sweep(
+        "align", _task(setup), (aligning, keys[:, 1]), steps=setup.steps
+    )
+    cell = (where["proxy"], where["overlap"])
+    tuning = Hyper(
+        learning_rate=jnp.full(runs.size, learning_rate),
+        penalty=jnp.asarray(values["penalty"], jnp.float32),
+        capability=_picked(made.source(made.world.capability), cell),
+        safety=_picked(made.source(made.world.proxy), cell),
+        start=_picked(aligned.params, of_run),
+    )
+    streams = jax.vmap(jax.random.fold_in)(keys[of_run, 2], jnp.arange(runs.size))
+    tuned = bench.sweep(
+        "fine-tune",
+        lambda hyper, key: run(setup, hyper, key).records,
+        (tuning, streams),
+        steps=setup.steps,
+    )
+    return _measured(made, runs, aligned.records, tuned)
+
+
+def _task(setup: Setup) -> Any:
+    def task(hyper: Hyper, key: jax.Array) -> Trace:
+        return run(setup, hyper, key)
+
+    return task
+
+
+def _measured(
+    made: SequenceWorlds, runs: Grid, aligned: Record, tuned: Record
+) -> xr.Dataset:
+    """Exact gaps at every record, and the last logits, from which all can be redone."""
+    with jax.enable_x64(True):
+        world = jax.tree.map(lambda leaf: leaf[:, :, None, None, None], made.world)
+        logits = jnp.asarray(tuned.logits, jnp.float64)
+        logits = logits.reshape(*runs.shape, *logits.shape[1:])
+        start = jnp.asarray(aligned.logits[:, -1], jnp.float64)
+        gaps = [exact_gap(law.contexts, law.outputs, logits) for law in world]
+        original = _cell(made.world, 0, 0).safety
+        gap_aligned = exact_gap(original.contexts, original.outputs, start)
+    names = tuple(axis.name for axis in runs.axes)
+    over = (*names, "record")
+    losses = tuned.loss.reshape(*runs.shape, -1)
+    last = tuned.logits.reshape(logits.shape)[..., -1, :, :, :]
+    diverged = ~np.isfinite(last).all((-3, -2, -1))
+    tokens = (*names, "context", "prefix", "token")
+    variables = {
+        "gap_safety": (over, gaps[0], NATS, "true safety gap G_s"),
+        "gap_proxy": (over, gaps[1], NATS, "proxy gap"),
+        "gap_capability": (over, gaps[2], NATS, "capability gap G_f"),
+        "gap_aligned": (("seed",), gap_aligned, NATS, "safety gap once aligned"),
+        "loss": (over, losses, NATS, "training objective since the last record"),
+        "logits": (tokens, last, "1", "last logits after every prefix"),
+        "diverged": (names, diverged.astype(np.int8), "1", "1 if the run diverged"),
+    }
+    axes = {
+        axis.name: ((axis.name,), axis.values, axis.units, axis.long_name)
+        for axis in runs.axes
+    }
+    record = {"record": (("record",), tuned.step[0], "steps", "optimiser steps done")}
+    return labelled(variables | _laws(made), axes | record)
+
+
+def _laws(made: SequenceWorlds) -> dict[str, Any]:
+    """The laws themselves, so that a result can be judged again from its file."""
+    first = _cell(made.world, 0, 0)
+    tables = {
+        "safety_outputs": (("context", "sequence"), first.safety.outputs),
+        "safety_contexts": (("context",), first.safety.contexts),
+        "proxy_outputs": (
+            ("proxy", "context", "sequence"), made.world.proxy.outputs[:, 0],
+        ),
+        "capability_outputs": (("context", "sequence"), first.capability.outputs),
+        "capability_contexts": (
+            ("overlap", "context"), made.world.capability.contexts[0],
+        ),
+    }  # fmt: skip
+    return {
+        name: (dims, np.asarray(values), "1", f"law of {name.replace('_', ' ')}")
+        for name, (dims, values) in tables.items()
+    }
+
+
+def stored_world(data: xr.Dataset) -> World:
+    """The worlds of a stored result, batched over [proxy, overlap]; float64 arrays."""
+    shape = (data.sizes["proxy"], data.sizes["overlap"])
+
+    def law(contexts: np.ndarray, outputs: np.ndarray) -> Law:
+        return Law(
+            np.broadcast_to(contexts, (*shape, contexts.shape[-1])),
+            np.broadcast_to(outputs, (*shape, *outputs.shape[-2:])),
+        )
+
+    mu = data["safety_contexts"].values
+    return World(
+        law(mu, data["safety_outputs"].values),
+        law(mu, data["proxy_outputs"].values[:, None]),
+        law(data["capability_contexts"].values, data["capability_outputs"].values),
+    )
+
+
+def _cell(world: World, *index: int) -> World:
+    return World(*jax.tree.map(lambda leaf: leaf[index], tuple(world)))
+
+
+def _picked(tree: Any, index: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[index], tree)
+
+
+def _repeated(tree: Any, count: int) -> Any:
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)

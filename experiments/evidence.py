@@ -1,0 +1,134 @@
+"""Questions that several claims ask of their data, each answered by an Evidence."""
+
+import math
+
+import numpy as np
+from simlab.statistics import Agreement, equivalence, estimate, holm, one_sided
+
+from experiments.claim import Evidence, Outcome
+
+
+def outcome_of(passed: bool) -> Outcome:
+    """HOLDS or VIOLATED."""
+    return Outcome.HOLDS if passed else Outcome.VIOLATED
+
+
+def nothing_finite(question: str, units: str) -> Evidence:
+    """What is said when every run diverged."""
+    return Evidence(question, Outcome.INCONCLUSIVE, math.nan, units, "no finite run")
+
+
+def never_below(
+    question: str, values: np.ndarray, limits: np.ndarray, tolerance: float, units: str
+) -> Evidence:
+    """Is every finite value at or above its limit? Exact: only rounding is allowed."""
+    slacks = (values - limits)[np.isfinite(values)]
+    if slacks.size == 0:
+        return nothing_finite(question, units)
+    worst = float(slacks.min())
+    return Evidence(
+        question,
+        outcome_of(worst >= -tolerance),
+        worst + tolerance,
+        units,
+        f"{slacks.size} points, the least {worst:.2e} above the limit "
+        f"(rounding allowed: {tolerance:.0e})",
+    )
+
+
+def equal_to_rounding(
+    question: str, left: np.ndarray, right: np.ndarray, tolerance: float, units: str
+) -> Evidence:
+    """Does an identity hold for every finite run?"""
+    error = np.abs(left - right)[np.isfinite(left)]
+    if error.size == 0:
+        return nothing_finite(question, units)
+    worst = float(error.max())
+    return Evidence(
+        question,
+        outcome_of(worst <= tolerance),
+        tolerance - worst,
+        units,
+        f"{error.size} models, largest difference {worst:.1e} "
+        f"(allowed: {tolerance:.0e})",
+    )
+
+
+def below_target(
+    question: str, values: np.ndarray, target: float, units: str
+) -> Evidence:
+    """Are the runs trained well enough to judge by? If not, inconclusive."""
+    median = float(np.nanmedian(values))
+    return Evidence(
+        question,
+        Outcome.HOLDS if median < target else Outcome.INCONCLUSIVE,
+        target - median,
+        units,
+        f"median {median:.4f} (target: < {target}), largest {np.nanmax(values):.3f}",
+    )
+
+
+def inside_margins(
+    question: str,
+    samples: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+    level: float,
+    units: str,
+) -> Evidence:
+    """Does the interval of every cell's mean lie wholly inside its declared margin?
+
+    Shapes: samples [..., seed], margins [...]. All cells must pass, an
+    intersection-union test, which needs no correction for their number. Cells wholly
+    outside violate; cells across a margin are undecided.
+    """
+    cells = samples.reshape(-1, samples.shape[-1])
+    ends = [np.broadcast_to(end, samples.shape[:-1]).ravel() for end in (lower, upper)]
+    answers = [
+        equivalence(estimate(cell), low, high, level)
+        for cell, low, high in zip(cells, *ends, strict=True)
+    ]
+    counts = {answer: answers.count(answer) for answer in Agreement}
+    means = cells.mean(axis=-1)
+    room = np.minimum(means - ends[0], ends[1] - means)
+    if counts[Agreement.OUTSIDE]:
+        outcome = Outcome.VIOLATED
+    elif counts[Agreement.UNDECIDED]:
+        outcome = Outcome.INCONCLUSIVE
+    else:
+        outcome = Outcome.HOLDS
+    width = float(np.median(ends[1] - ends[0]))
+    return Evidence(
+        question,
+        outcome,
+        float(np.min(room)),
+        units,
+        f"{counts[Agreement.INSIDE]} of {len(cells)} cells inside, "
+        f"{counts[Agreement.UNDECIDED]} undecided, {counts[Agreement.OUTSIDE]} "
+        f"outside; median margin width {width:.3f}, {samples.shape[-1]} seeds",
+    )
+
+
+def rises(question: str, differences: np.ndarray, level: float, units: str) -> Evidence:
+    """Is every mean difference positive? Paired over seeds, Holm-corrected.
+
+    Shape: differences [comparison, seed]. Not significant is inconclusive; a mean
+    significantly below zero violates.
+    """
+    estimates = [estimate(row) for row in differences]
+    up = np.array([float(one_sided(each, 0.0)) for each in estimates])
+    down = np.array([float(one_sided(each._replace(mean=-each.mean), 0.0))
+                     for each in estimates])  # fmt: skip
+    if np.any(holm(down, level)):
+        outcome = Outcome.VIOLATED
+    else:
+        outcome = Outcome.HOLDS if np.all(holm(up, level)) else Outcome.INCONCLUSIVE
+    least = min(float(each.mean) for each in estimates)
+    return Evidence(
+        question,
+        outcome,
+        least,
+        units,
+        f"{len(estimates)} comparisons over {differences.shape[1]} seeds, smallest "
+        f"mean difference {least:.3f}, largest p {np.nanmax(up):.1e}",
+    )

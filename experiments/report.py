@@ -1,0 +1,82 @@
+"""What a user reads in the terminal: the list, the verdict table, the ledger."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.claim import Outcome, Verdict
+from experiments.registry import Entry
+
+if TYPE_CHECKING:
+    from simlab.storage import Result
+
+_COLORS = {
+    Outcome.HOLDS: "green",
+    Outcome.VIOLATED: "red",
+    Outcome.INCONCLUSIVE: "yellow",
+}
+
+
+def console() -> Console:
+    """The terminal, or 110 columns where there is none."""
+    plain = Console()
+    return plain if plain.is_terminal or "COLUMNS" in os.environ else Console(width=110)
+
+
+def print_claims(claims: Mapping[str, Entry]) -> None:
+    """The table of claims."""
+    table = Table("claim", "paper", "preset: minutes on two cores", "statement")
+    for claim, entry in claims.items():
+        minutes = "\n".join(
+            f"{preset}: {text}" for preset, text in entry.minutes.items()
+        )
+        table.add_row(claim, entry.paper, minutes, entry.statement)
+    console().print(table)
+
+
+def print_verdict(result: "Result", verdict: Verdict) -> None:
+    """The evidence, the verdict, where it is stored and what it cost."""
+    manifest, screen = result.manifest, console()
+    table = Table("question", "answer", "slack", "evidence", title=manifest["claim"])
+    for item in verdict.evidence:
+        answer = f"[{_COLORS[item.outcome]}]{item.outcome.value}[/]"
+        table.add_row(item.question, answer, f"{item.slack:.2g}", item.detail)
+    screen.print(table)
+    for remark in verdict.remarks:
+        screen.print(f"  {remark}", highlight=False)
+    screen.print(
+        f"verdict: [bold {_COLORS[verdict.outcome]}]{verdict.outcome.value}[/] "
+        f"({manifest['wall_seconds']} s when it ran)"
+    )
+    # A path must stay in one piece, to be copied.
+    print(f"result: {result.path}\nfigure: {result.path / 'figure.png'}")
+
+
+def print_ledger() -> None:
+    """One line a record."""
+    from theory.ledger import LEDGER
+
+    table = Table("record", "side", "statement", "source", "status")
+    for record in LEDGER:
+        table.add_row(
+            record.name,
+            record.side.value,
+            record.statement,
+            record.source,
+            record.status.value,
+        )
+    console().print(table, markup=False)
+
+
+def print_record(name: str) -> None:
+    """Everything the ledger says of one record."""
+    from theory.ledger import find
+
+    record = find(name)
+    table = Table(show_header=False, title=record.name)
+    for label, text in record.summary().items():
+        table.add_row(label, text)
+    console().print(table, markup=False)

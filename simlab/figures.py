@@ -1,0 +1,95 @@
+"""One style and a few strokes for all figures: theory is a line, simulation markers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Okabe and Ito's palette, readable with every common colour vision.
+PALETTE = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
+)  # fmt: skip
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 10.5,
+    "axes.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.fontsize": 8.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 150,
+    "text.usetex": False,
+}
+
+_Values = Float[np.ndarray, " n"]
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """The project's look, for what is drawn meanwhile."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure (inches) that no global state knows of."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def theory_line(
+    axes: Axes, x: _Values, y: _Values, *, color: str, label: str = "", dash: Any = "-"
+) -> Axes:
+    """What theory says: a line."""
+    axes.plot(x, y, color=color, linestyle=dash, label=label or "_", zorder=1)
+    return axes
+
+
+def measured_points(
+    axes: Axes,
+    x: _Values,
+    y: _Values,
+    *,
+    color: str,
+    marker: str = "o",
+    label: str = "",
+    x_error: _Values | None = None,
+    y_error: _Values | None = None,
+) -> Axes:
+    """What the simulation gave: markers, with bars of one standard error over seeds."""
+    axes.errorbar(
+        x,
+        y,
+        xerr=x_error,
+        yerr=y_error,
+        fmt=marker,
+        color=color,
+        label=label or "_",
+        markerfacecolor="white",
+        markeredgewidth=1.1,
+        elinewidth=0.9,
+        capsize=1.5,
+        linestyle="none",
+        zorder=2,
+    )
+    return axes
+
+
+def save(figure: Figure, directory: Path, name: str = "figure") -> Sequence[Path]:
+    """Writes a PNG to look at and a PDF for papers; returns their paths."""
+    paths = [directory / f"{name}.png", directory / f"{name}.pdf"]
+    # Without dates the same data give the same file.
+    figure.savefig(paths[0])
+    figure.savefig(paths[1], metadata={"CreationDate": None})
+    return paths

@@ -1,0 +1,158 @@
+"""A pre-norm decoder transformer, small enough to read in one sitting.
+
+Shape suffixes: B batch, L position, D width, H head, K width of a head, F hidden width.
+"""
+
+import enum
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Float, Int
+
+from simlab.models.protocol import Params
+
+
+class Positions(enum.Enum):
+    """How a token knows where it stands."""
+
+    ROTARY = "rotary"
+    LEARNED = "learned"
+
+
+class Activation(enum.Enum):
+    """The nonlinearity of the feed-forward half of a block."""
+
+    GELU = "gelu"
+    SWIGLU = "swiglu"
+
+
+@dataclass(frozen=True)
+class Transformer:
+    """A decoder transformer as a `Model`; every field is static.
+
+    RMSNorm before attention, before the feed-forward half and before the head; no bias,
+    no dropout. Errors: ValueError when the heads do not divide the width, or a head's
+    width is odd under rotary positions.
+    """
+
+    vocabulary: int
+    contexts: int
+    length: int
+    width: int = 32
+    depth: int = 2
+    heads: int = 2
+    expansion: int = 4
+    positions: Positions = Positions.ROTARY
+    activation: Activation = Activation.GELU
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(
+                f"heads={self.heads} must divide width={self.width}; "
+                "each head takes an equal share of the width"
+            )
+        if self.positions is Positions.ROTARY and (self.width // self.heads) % 2:
+            raise ValueError(
+                f"width={self.width} over heads={self.heads} gives heads of odd width; "
+                "rotary positions turn pairs: choose an even width per head"
+            )
+
+    def init(self, key: jax.Array) -> Params:
+        """Fresh float32 parameters as a flax state."""
+        return nnx.state(_Decoder(self, nnx.Rngs(key)))
+
+    def apply(
+        self, params: Params, tokens: Int[jax.Array, "batch length"]
+    ) -> Float[jax.Array, "batch length vocabulary"]:
+        """Logits of the next output after every prefix of every row."""
+        decoder = nnx.merge(_structure(self), params)
+        logits: jax.Array = decoder(tokens)
+        return logits
+
+
+@functools.cache
+def _structure(config: Transformer) -> Any:
+    """The module's graph, without arrays: split once for each configuration."""
+    return nnx.graphdef(
+        nnx.eval_shape(lambda: _Decoder(config, nnx.Rngs(jax.random.key(0))))
+    )
+
+
+def _rotate(x_BLHK: jax.Array) -> jax.Array:
+    """Rotary positions: pair (i, i + K/2) at position l turns by l * 10000^(-2i/K)."""
+    length, half = x_BLHK.shape[1], x_BLHK.shape[3] // 2
+    rate = 10_000.0 ** (-jnp.arange(half) / half)
+    angle = (jnp.arange(length)[:, None] * rate)[:, None, :]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    first, second = x_BLHK[..., :half], x_BLHK[..., half:]
+    return jnp.concatenate(
+        [first * cos - second * sin, first * sin + second * cos], axis=-1
+    )
+
+
+def _linear(rows: int, columns: int, rngs: nnx.Rngs) -> nnx.Linear:
+    return nnx.Linear(rows, columns, use_bias=False, rngs=rngs)
+
+
+class _Block(nnx.Module):
+    def __init__(self, config: Transformer, rngs: nnx.Rngs) -> None:
+        self.config = config
+        width, hidden = config.width, config.expansion * config.width
+        gates = 2 if config.activation is Activation.SWIGLU else 1
+        self.norm_attention = nnx.RMSNorm(width, rngs=rngs)
+        self.query_key_value = _linear(width, 3 * width, rngs)
+        self.attention_out = _linear(width, width, rngs)
+        self.norm_hidden = nnx.RMSNorm(width, rngs=rngs)
+        self.up = _linear(width, gates * hidden, rngs)
+        self.down = _linear(hidden, width, rngs)
+
+    def attend(self, x_BLD: jax.Array) -> jax.Array:
+        batch, length, width = x_BLD.shape
+        heads = self.config.heads
+        packed = self.query_key_value(self.norm_attention(x_BLD))
+        packed = packed.reshape(batch, length, 3, heads, width // heads)
+        query, key, value = packed[:, :, 0], packed[:, :, 1], packed[:, :, 2]
+        if self.config.positions is Positions.ROTARY:
+            query, key = _rotate(query), _rotate(key)
+        mixed = jax.nn.dot_product_attention(query, key, value, is_causal=True)
+        out: jax.Array = self.attention_out(mixed.reshape(batch, length, width))
+        return out
+
+    def feed_forward(self, x_BLD: jax.Array) -> jax.Array:
+        up_BLF = self.up(self.norm_hidden(x_BLD))
+        if self.config.activation is Activation.SWIGLU:
+            gate, up = jnp.split(up_BLF, 2, axis=-1)
+            active = jax.nn.silu(gate) * up
+        else:
+            active = jax.nn.gelu(up_BLF)
+        out: jax.Array = self.down(active)
+        return out
+
+    def __call__(self, x_BLD: jax.Array) -> jax.Array:
+        x_BLD = x_BLD + self.attend(x_BLD)
+        return x_BLD + self.feed_forward(x_BLD)
+
+
+class _Decoder(nnx.Module):
+    def __init__(self, config: Transformer, rngs: nnx.Rngs) -> None:
+        width = config.width
+        self.embed = nnx.Embed(config.vocabulary + config.contexts, width, rngs=rngs)
+        if config.positions is Positions.LEARNED:
+            self.place = nnx.Embed(config.length, width, rngs=rngs)
+        self.config = config
+        self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.depth)])
+        self.norm = nnx.RMSNorm(width, rngs=rngs)
+        self.head = _linear(width, config.vocabulary, rngs)
+
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        x_BLD = self.embed(tokens)
+        if self.config.positions is Positions.LEARNED:
+            x_BLD = x_BLD + self.place(jnp.arange(tokens.shape[1]))
+        for block in self.blocks:
+            x_BLD = block(x_BLD)
+        logits: jax.Array = self.head(self.norm(x_BLD))
+        return logits

@@ -1,0 +1,44 @@
+"""What a source is: something to draw sequences from, that knows their probability."""
+
+from typing import Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, Int
+
+Tokens = Int[jax.Array, "count width"]
+"""Rows of one context token, `vocabulary + x`, and then `length` outputs."""
+
+LogProbs = Float[jax.Array, " count"]
+"""One log-probability a row, in nats per sequence."""
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A joint law of contexts and output sequences; a pytree, so it can be traced."""
+
+    def sample(self, key: jax.Array, count: int) -> Tokens:
+        """Independent draws of (context, outputs)."""
+
+    def log_context(self, tokens: Tokens) -> LogProbs:
+        """Log mu(context)."""
+
+    def log_prob(self, tokens: Tokens) -> LogProbs:
+        """Log p(outputs | context)."""
+
+
+def inverse_cdf(
+    cumulative: Float[jax.Array, "*batch k"], uniform: Float[jax.Array, "*batch"]
+) -> Int[jax.Array, "*batch"]:
+    """The category in which a uniform draw falls; never one of probability zero.
+
+    Formula: min{i : u * c_k < c_i}. Domain: cumulative sums c_1 .. c_k, u in [0, 1).
+
+    >>> int(inverse_cdf(jnp.array([0.0, 0.5, 1.0, 1.0]), jnp.array(0.7)))
+    2
+    """
+    scaled = uniform * cumulative[..., -1]
+    index = jnp.sum(scaled[..., None] >= cumulative, axis=-1)
+    # In low precision u * c_k can round up to c_k: take the last category with mass.
+    last = jnp.sum(cumulative < cumulative[..., -1:], axis=-1)
+    return jnp.minimum(index, last)

@@ -1,0 +1,91 @@
+"""Sequences drawn from an explicit table: one random number a sequence."""
+
+import functools
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from simlab.sources.protocol import LogProbs, Tokens
+
+_Floats = jax.Array | np.ndarray
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["cumulative", "log_contexts", "log_outputs"],
+    meta_fields=["vocabulary", "length"],
+)
+@dataclass(frozen=True)
+class TabularSource:
+    """The law mu(x) p(y|x) over contexts and vocabulary ** length sequences.
+
+    Column y of a table is the sequence whose base-`vocabulary` digits are its tokens,
+    most significant first. Build it with `from_table`; the fields are its cumulative
+    joint law [x * y] and the logarithms of mu [x] and p [x, y].
+    """
+
+    cumulative: jax.Array
+    log_contexts: jax.Array
+    log_outputs: jax.Array
+    vocabulary: int
+    length: int
+
+    @classmethod
+    def from_table(
+        cls,
+        contexts: Float[_Floats, "*batch x"],
+        outputs: Float[_Floats, "*batch x y"],
+        *,
+        vocabulary: int,
+        length: int,
+    ) -> "TabularSource":
+        """A source (or a batch of them) from mu [x] and p [x, y].
+
+        Errors: ValueError when y is not vocabulary ** length.
+        """
+        cells = vocabulary**length
+        if outputs.shape[-1] != cells:
+            raise ValueError(
+                f"outputs has {outputs.shape[-1]} columns, must be vocabulary ** length"
+                f" = {vocabulary} ** {length} = {cells}; is the table one of tokens?"
+            )
+        # Host double precision: a float32 running sum of many cells would lose some.
+        mu, table = np.asarray(contexts, float), np.asarray(outputs, float)
+        joint = mu[..., None] * table
+        cumulative = np.cumsum(joint.reshape(*joint.shape[:-2], -1), axis=-1)
+        with np.errstate(divide="ignore"):
+            log_contexts, log_outputs = np.log(mu), np.log(table)
+        return cls(
+            jnp.asarray(cumulative, jnp.float32),
+            jnp.asarray(log_contexts, jnp.float32),
+            jnp.asarray(log_outputs, jnp.float32),
+            vocabulary,
+            length,
+        )
+
+    def sample(self, key: jax.Array, count: int) -> Tokens:
+        """Draws by the inverse of the joint cumulative sum."""
+        scaled = jax.random.uniform(key, (count,)) * self.cumulative[-1]
+        cell = jnp.searchsorted(self.cumulative, scaled, side="right")
+        # In float32 a draw can round up to the total: the last cell that has mass.
+        last = jnp.searchsorted(self.cumulative, self.cumulative[-1], side="left")
+        context, code = jnp.divmod(
+            jnp.minimum(cell, last), self.vocabulary**self.length
+        )
+        outputs = code[:, None] // self._powers() % self.vocabulary
+        return jnp.concatenate([self.vocabulary + context[:, None], outputs], axis=1)
+
+    def log_context(self, tokens: Tokens) -> LogProbs:
+        """Log mu(context): a look-up."""
+        return self.log_contexts[tokens[:, 0] - self.vocabulary]
+
+    def log_prob(self, tokens: Tokens) -> LogProbs:
+        """Log p(outputs | context): a look-up."""
+        code = jnp.sum(tokens[:, 1:] * self._powers(), axis=1)
+        return self.log_outputs[tokens[:, 0] - self.vocabulary, code]
+
+    def _powers(self) -> jax.Array:
+        return self.vocabulary ** jnp.arange(self.length - 1, -1, -1)

@@ -1,0 +1,256 @@
+"""Many runs from one compilation, in chunks that a cut-off sweep need not repeat."""
+
+import enum
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, PartitionSpec
+
+from simlab.training import Hyper, Setup, Trace, run
+
+Stacked = Any
+"""A pytree whose leaves have a leading axis of runs."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One knob of a grid: its name, values, unit and meaning."""
+
+    name: str
+    values: tuple[float | str, ...]
+    units: str
+    long_name: str
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError(f"axis {self.name} has no values; a grid needs one")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The product of its axes, the last one varying fastest."""
+
+    axes: tuple[Axis, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Values an axis."""
+        return tuple(len(axis.values) for axis in self.axes)
+
+    @property
+    def size(self) -> int:
+        """The number of runs."""
+        return math.prod(self.shape)
+
+    def positions(self) -> dict[str, np.ndarray]:
+        """For each axis the index of its value in run 0, 1, ...
+
+        >>> grid = Grid((Axis("a", (1.0, 2.0), "1", "a"), Axis("b", (5.0,), "1", "b")))
+        >>> grid.positions()["a"].tolist()
+        [0, 1]
+        """
+        indices = np.unravel_index(np.arange(self.size), self.shape)
+        return {axis.name: i for axis, i in zip(self.axes, indices, strict=True)}
+
+    def values(self) -> dict[str, np.ndarray]:
+        """For each axis its value in run 0, 1, ..."""
+        where = self.positions()
+        return {
+            axis.name: np.asarray(axis.values)[where[axis.name]] for axis in self.axes
+        }
+
+
+class Executor(enum.Enum):
+    """How the runs of a chunk share a machine.
+
+    MAP: one after the other on every device; equal to single runs, bit for bit.
+    VMAP: all at once on every device; equal to rounding (about 1e-6), made for
+    accelerators, where one toy alone leaves the machine idle.
+    """
+
+    MAP = "map"
+    VMAP = "vmap"
+
+
+def default_executor() -> Executor:
+    """MAP on CPUs, VMAP on accelerators."""
+    return Executor.MAP if jax.default_backend() == "cpu" else Executor.VMAP
+
+
+def over_runs(
+    function: Callable[..., Any], executor: Executor, devices: Sequence[jax.Device]
+) -> Callable[..., Any]:
+    """`function` over a leading axis of runs, the runs dealt to the devices in blocks.
+
+    The number of runs must be a multiple of the number of devices.
+    """
+
+    def block(*arguments: Stacked) -> Any:
+        if executor is Executor.VMAP:
+            return jax.vmap(function)(*arguments)
+        return jax.lax.map(lambda each: function(*each), arguments)
+
+    mesh = Mesh(np.asarray(devices), ("run",), axis_types=(AxisType.Auto,))
+    by_run = PartitionSpec("run")
+    # Runs are independent: there is nothing to reduce over the mesh. With check_vma the
+    # gradients of parameters that start as constants would be summed over it.
+    return jax.shard_map(
+        block, mesh=mesh, in_specs=by_run, out_specs=by_run, check_vma=False
+    )
+
+
+class PartStore(Protocol):
+    """Where finished chunks are kept, so that a cut-off sweep can go on."""
+
+    def read(self, index: int) -> dict[str, np.ndarray] | None:
+        """The arrays of chunk `index`, or None when it is not there intact."""
+
+    def write(self, index: int, arrays: dict[str, np.ndarray]) -> object:
+        """Keeps the arrays of chunk `index`."""
+
+
+class Bar(Protocol):
+    """Where progress is shown."""
+
+    def advance(self, runs: int) -> object:
+        """So many more runs are done."""
+
+
+@dataclass
+class SweepReport:
+    """What a sweep cost."""
+
+    runs: int = 0
+    runs_found: int = 0
+    compilations: int = 0
+    seconds_compiling: float = 0.0
+    seconds_running: float = 0.0
+    devices: int = 1
+    executor: str = ""
+    chunk: int = 0
+
+    def describe(self, plan: "Plan", runs: int, devices: int, chunk: int) -> None:
+        """Notes how a sweep of `runs` is dealt out."""
+        self.runs += runs
+        self.devices, self.chunk = devices, chunk
+        self.executor = plan.executor.value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a sweep is carried out; none of it changes a result under MAP."""
+
+    executor: Executor = Executor.MAP
+    devices: tuple[jax.Device, ...] = ()
+    chunk: int = 16
+    parts: PartStore | None = None
+    bar: Bar | None = None
+    report: SweepReport = field(default_factory=SweepReport)
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ValueError(f"chunk={self.chunk} must be >= 1 run")
+
+
+@contextmanager
+def counted_compilations(report: SweepReport) -> Iterator[None]:
+    """Adds to `report` every program that XLA compiles meanwhile, and its seconds.
+
+    A program found in the persistent cache counts too, with its short loading time.
+    """
+
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            report.compilations += 1
+            report.seconds_compiling += duration_secs
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+def sweep(task: Callable[..., Any], inputs: tuple[Stacked, ...], plan: Plan) -> Any:
+    """`task(*one run's inputs)` of every run, stacked on a leading axis, on the host.
+
+    Chunks all have one shape (the last is padded by repeating its last run), so the
+    whole sweep compiles once; a chunk that `plan.parts` holds is not run again.
+    """
+    devices = plan.devices or tuple(jax.local_devices())
+    runs = len(jax.tree.leaves(inputs)[0])
+    chunk = rounded_chunk(min(plan.chunk, runs), len(devices))
+    plan.report.describe(plan, runs, len(devices), chunk)
+    program = _Program(over_runs(task, plan.executor, devices), plan.report)
+    pieces = []
+    for index, first in enumerate(range(0, runs, chunk)):
+        real = min(chunk, runs - first)
+        found = plan.parts.read(index) if plan.parts else None
+        if found is None:
+            take = np.minimum(np.arange(first, first + chunk), runs - 1)
+            batch = jax.tree.map(lambda leaf, take=take: leaf[take], inputs)
+            found = _named(program(*batch), real)
+            if plan.parts:
+                plan.parts.write(index, found)
+        else:
+            plan.report.runs_found += real
+        pieces.append(found)
+        if plan.bar:
+            plan.bar.advance(real)
+    shapes = jax.eval_shape(task, *jax.tree.map(lambda leaf: leaf[0], inputs))
+    return _restored(pieces, shapes)
+
+
+def run_task(setup: Setup) -> Callable[[Hyper, jax.Array], Trace]:
+    """`run` with its static half filled in: the usual task of a sweep."""
+    return lambda hyper, key: run(setup, hyper, key)
+
+
+def rounded_chunk(runs: int, devices: int) -> int:
+    """The least multiple of `devices` that holds `runs`.
+
+    >>> rounded_chunk(5, 2)
+    6
+    """
+    return -(-runs // devices) * devices
+
+
+class _Program:
+    """A function compiled on its first call, its costs added to a report."""
+
+    def __init__(self, function: Callable[..., Any], report: SweepReport) -> None:
+        self._function, self._report = function, report
+        self._compiled: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._compiled is None:
+            lowered = jax.jit(self._function).lower(*arguments)
+            with counted_compilations(self._report):
+                self._compiled = lowered.compile()
+        begin = time.monotonic()
+        result = jax.device_get(self._compiled(*arguments))
+        self._report.seconds_running += time.monotonic() - begin
+        return result
+
+
+def _named(tree: Any, runs: int) -> dict[str, np.ndarray]:
+    """The first `runs` entries of a pytree's leaves, by their path."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)[:runs]
+        for path, leaf in leaves
+    }
+
+
+def _restored(pieces: list[dict[str, np.ndarray]], shapes: Any) -> Any:
+    """The pytree again, its pieces joined along the axis of runs."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(shapes)
+    names = [jax.tree_util.keystr(p, simple=True, separator="/") for p, _ in paths]
+    leaves = [np.concatenate([piece[name] for piece in pieces]) for name in names]
+    return jax.tree_util.tree_unflatten(structure, leaves)

@@ -1,0 +1,184 @@
+"""One training run as one pure function of (setup, hyper, key)."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int
+
+from simlab.evaluation import prefix_logits
+from simlab.models import Model, Params
+from simlab.objectives import penalised_pair
+from simlab.sources import Source
+
+
+@runtime_checkable
+class Optimizer(Protocol):
+    """A static choice of update rule, whose learning rate arrives traced."""
+
+    def build(self) -> optax.GradientTransformation:
+        """The direction of an update, before the learning rate."""
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (Kingma and Ba 2015) by optax."""
+
+    b1: float = 0.9
+    b2: float = 0.99
+    eps: float = 1e-8
+
+    def build(self) -> optax.GradientTransformation:
+        """Moments with bias correction."""
+        return optax.scale_by_adam(b1=self.b1, b2=self.b2, eps=self.eps)
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """Stochastic gradient descent, with heavy-ball momentum when it is > 0."""
+
+    momentum: float = 0.0
+
+    def build(self) -> optax.GradientTransformation:
+        """The gradient, or its decaying sum."""
+        return optax.trace(self.momentum) if self.momentum else optax.identity()
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What is compiled into a run. Changing a field compiles again."""
+
+    model: Model
+    steps: int = 800  # optimiser steps
+    batch: int = 128  # sequences of each kind a step
+    records: int = 4  # evenly spaced moments at which a Record is kept
+    warmup: float = 0.03  # share of the steps over which the rate rises linearly
+    optimizer: Optimizer = Adam()
+    enumerated: bool = True  # record the logits after every prefix; False: none of them
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "records"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)} must be >= 1")
+        if self.steps % self.records:
+            raise ValueError(
+                f"steps={self.steps} must be a multiple of records={self.records}, "
+                "so that records are evenly spaced"
+            )
+        if not 0 <= self.warmup <= 1:
+            raise ValueError(
+                f"warmup={self.warmup} must be in [0, 1]: a share of the steps; "
+                "did you pass a number of steps?"
+            )
+
+
+class Hyper(NamedTuple):
+    """What is traced: every leaf may differ from run to run of one compilation."""
+
+    learning_rate: Float[Array, "*runs"]
+    penalty: Float[Array, "*runs"]
+    capability: Source
+    safety: Source
+    start: Params
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    step: Int[Array, ""]
+    params: Params
+    moments: optax.OptState
+
+
+class Record(NamedTuple):
+    """What the reader needs, at one moment. Losses are means since the last record."""
+
+    step: Int[Array, "*records"]
+    loss: Float[Array, "*records"]
+    loss_capability: Float[Array, "*records"]
+    loss_safety: Float[Array, "*records"]
+    gradient_norm: Float[Array, "*records"]
+    logits: Float[Array, "*records x node v"]
+
+
+class Trace(NamedTuple):
+    """A finished run: its records (leading axis `records`) and its last state."""
+
+    records: Record
+    params: Params
+
+
+def learning_rate_shape(setup: Setup, step: Int[Array, ""]) -> Float[Array, ""]:
+    """The factor on the learning rate: linear warm-up, then a half cosine to zero."""
+    warmup = max(round(setup.warmup * setup.steps), 1)
+    rise = (step + 1) / warmup
+    remaining = (step - warmup) / max(setup.steps - warmup, 1)
+    fall = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(remaining, 0, 1)))
+    return jnp.minimum(rise, fall)
+
+
+def begin(setup: Setup, hyper: Hyper) -> State:
+    """The state before the first step."""
+    moments = setup.optimizer.build().init(hyper.start)
+    return State(jnp.zeros((), jnp.int32), hyper.start, moments)
+
+
+def advance(
+    setup: Setup, hyper: Hyper, key: jax.Array, state: State
+) -> tuple[State, tuple[Array, ...]]:
+    """One optimiser step. Its data depend on (key, step) alone, so any chunking of
+    steps and any resumption sees the same data.
+    """
+    key_capability, key_safety = jax.random.split(jax.random.fold_in(key, state.step))
+    capability = hyper.capability.sample(key_capability, setup.batch)
+    safety = hyper.safety.sample(key_safety, setup.batch)
+
+    def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
+        loss = penalised_pair(setup.model, params, capability, safety, hyper.penalty)
+        return loss.objective, (loss.capability, loss.safety)
+
+    (loss, halves), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
+    direction, moments = setup.optimizer.build().update(
+        gradient, state.moments, state.params
+    )
+    rate = hyper.learning_rate * learning_rate_shape(setup, state.step)
+    updates = jax.tree.map(lambda leaf: -rate * leaf, direction)
+    params = optax.apply_updates(state.params, updates)
+    norm = optax.global_norm(gradient)
+    return State(state.step + 1, params, moments), (loss, *halves, norm)
+
+
+def stretch(
+    setup: Setup, hyper: Hyper, key: jax.Array, state: State, steps: int
+) -> tuple[State, Record]:
+    """`steps` steps and the record at their end."""
+    state, history = jax.lax.scan(
+        lambda carry, _: advance(setup, hyper, key, carry), state, None, length=steps
+    )
+    model = setup.model
+    loss, capability, safety, norm = (jnp.mean(values) for values in history)
+    logits = (
+        prefix_logits(model, state.params)
+        if setup.enumerated
+        else jnp.zeros((model.contexts, 0, model.vocabulary))
+    )
+    return state, Record(state.step, loss, capability, safety, norm, logits)
+
+
+def run(setup: Setup, hyper: Hyper, key: jax.Array) -> Trace:
+    """Train from `hyper.start`; pure, scanned, compiled once for each `setup`.
+
+    Minimises (L_f + penalty L_s) / (1 + penalty) on fresh batches. A loss that becomes
+    NaN stays in the records: nothing stops, hides or repairs it.
+    """
+    state, records = jax.lax.scan(
+        lambda carry, _: stretch(
+            setup, hyper, key, carry, setup.steps // setup.records
+        ),
+        begin(setup, hyper),
+        None,
+        length=setup.records,
+    )
+    return Trace(records, state.params)

@@ -1,0 +1,41 @@
+"""What every test shares: precision, a compilation cache, the Hypothesis profiles."""
+
+import os
+from collections.abc import Iterator
+
+import jax
+import matplotlib as mpl
+import pytest
+from hypothesis import HealthCheck, settings
+
+mpl.use("Agg")
+# Two host devices, so that the executors over devices are tested on any machine.
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_default_matmul_precision", "highest")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+# The first example compiles, and the first of a class may generate slowly: neither is
+# the property's fault.
+_UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    print_blob=True,
+    suppress_health_check=_UNHURRIED,
+)
+settings.register_profile(
+    "dev", deadline=None, max_examples=20, suppress_health_check=_UNHURRIED
+)
+settings.register_profile(
+    "deep", deadline=None, max_examples=2000, suppress_health_check=_UNHURRIED
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Double precision for one test."""
+    with jax.enable_x64(True):
+        yield

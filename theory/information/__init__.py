@@ -1,0 +1,61 @@
+"""Information quantities in nats, on the last axis, safe at zero."""
+
+from theory.information.divergences import (
+    binary_entropy,
+    binary_kl,
+    chi_square,
+    cross_entropy,
+    entropy,
+    hellinger_squared,
+    kl,
+    total_variation,
+)
+from theory.information.inequalities import (
+    best_kl,
+    best_tv,
+    binary_data_processing_kl,
+    bretagnolle_huber_kl,
+    bretagnolle_huber_tv,
+    entropy_continuity,
+    jensen_shannon_half_lower,
+    jensen_shannon_least,
+    pinsker_kl,
+    pinsker_tv,
+)
+from theory.information.mixtures import (
+    jensen_shannon,
+    jensen_shannon_bounds,
+    jensen_shannon_hellinger_bounds,
+    mixture,
+    mixture_kl_bounds,
+    pearson_along,
+    skew_divergence,
+)
+
+__all__ = [
+    "best_kl",
+    "best_tv",
+    "binary_data_processing_kl",
+    "binary_entropy",
+    "binary_kl",
+    "bretagnolle_huber_kl",
+    "bretagnolle_huber_tv",
+    "chi_square",
+    "cross_entropy",
+    "entropy",
+    "entropy_continuity",
+    "hellinger_squared",
+    "jensen_shannon",
+    "jensen_shannon_bounds",
+    "jensen_shannon_half_lower",
+    "jensen_shannon_hellinger_bounds",
+    "jensen_shannon_least",
+    "kl",
+    "mixture",
+    "mixture_kl_bounds",
+    "pearson_along",
+    "pinsker_kl",
+    "pinsker_tv",
+    "skew_divergence",
+    "total_variation",
+]
