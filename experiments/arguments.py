@@ -3,7 +3,7 @@
 import contextlib
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
@@ -29,7 +29,7 @@ class RunOptions(Generic[ConfigT]):
     cache: bool = True  # keep compiled programs in the user's cache directory
 
 
-def parsed(function: Callable[..., Any], arguments: Sequence[str], **more: Any) -> Any:
+def parsed(function: Any, arguments: Sequence[str], **more: Any) -> Any:
     """What `tyro.cli` makes of the arguments. Errors: UsageError, in one line."""
     complaint = io.StringIO()
     try:
@@ -74,7 +74,7 @@ def run_arguments(arguments: Sequence[str]) -> tuple[str, RunOptions[Any]]:
     claim = load(name)
     config = claim.PRESETS[_preset(rest, claim.PRESETS)]
     options: RunOptions[Any] = parsed(
-        RunOptions[type(config)],  # type: ignore[misc]  # known only at run time
+        RunOptions[type(config)],  # type: ignore[misc]  # known at run time only
         rest,
         default=RunOptions(config=config),
         prog=f"simlab run {name}",

@@ -6,10 +6,17 @@ from typing import Any
 
 import jax
 import numpy as np
-from simlab.progress import Progress
 
+from simlab.progress import Progress, progress_bar
 from simlab.storage import Parts
-from simlab.sweeps import Executor, Plan, SweepReport, default_executor, sweep
+from simlab.sweeps import (
+    Executor,
+    Plan,
+    SweepReport,
+    default_executor,
+    rounded_chunk,
+    sweep,
+)
 
 _SHELF = 100_000
 
@@ -27,45 +34,51 @@ class _Shelf:
     def write(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
         self.parts.write(self.first + index, arrays)
 
+    def finished(self) -> list[int]:
+        places = range(self.first, self.first + _SHELF)
+        return [i - self.first for i in self.parts.finished() if i in places]
 
-@dataclass
-class _Bar:
-    """Progress in runs of differing lengths."""
 
-    progress: Progress
-    weight: int
-
-    def advance(self, runs: int) -> None:
-        self.progress.advance(runs=runs)
+def silent(*arguments: Any, **named: Any) -> Progress:
+    """Progress that is shown nowhere."""
+    return progress_bar(*arguments, **named, enabled=False)
 
 
 @dataclass
 class Bench:
-    """Runs sweeps one after the other, each resumable, each reported."""
+    """Runs sweeps one after the other, each resumable, each reported.
 
-    parts: Parts | None
-    progress: Callable[..., Any]
+    `progress(title, runs, steps_per_run, already=, tokens_per_step=)` gives a bar.
+    """
+
+    parts: Parts | None = None
+    progress: Callable[..., Progress] = silent
     chunk: int = 16
     executor: Executor = field(default_factory=default_executor)
     reports: dict[str, SweepReport] = field(default_factory=dict)
 
     def sweep(
-        self, name: str, task: Callable[..., Any], inputs: Any, steps: int
+        self,
+        name: str,
+        task: Callable[..., Any],
+        inputs: Any,
+        *,
+        steps: int,
+        tokens_per_step: int,
     ) -> Any:
         """`task` over the leading axis of `inputs`; `steps` are those of one run."""
         report = self.reports.setdefault(name, SweepReport())
+        first = _SHELF * (len(self.reports) - 1)
+        shelf = _Shelf(self.parts, first) if self.parts else None
         runs = len(jax.tree.leaves(inputs)[0])
-        shelf = (
-            _Shelf(self.parts, _SHELF * (len(self.reports) - 1)) if self.parts else None
+        chunk = rounded_chunk(min(self.chunk, runs), jax.local_device_count())
+        places = shelf.finished() if shelf else []
+        found = sum(max(min(chunk, runs - place * chunk), 0) for place in places)
+        bar = self.progress(
+            name, runs, steps, already=found, tokens_per_step=tokens_per_step
         )
-        with self.progress(name, runs=runs, steps_per_run=steps) as bar:
-            plan = Plan(
-                executor=self.executor,
-                chunk=self.chunk,
-                parts=shelf,
-                bar=bar,
-                report=report,
-            )
+        with bar:
+            plan = Plan(self.executor, (), chunk, shelf, bar, report)
             return sweep(task, inputs, plan)
 
     def costs(self) -> dict[str, dict[str, Any]]:

@@ -9,11 +9,11 @@ import numpy as np
 import xarray as xr
 
 from experiments.bench import Bench
-from experiments.labels import labelled
+from experiments.labels import Variable, labelled
 from experiments.worlds import SequenceWorlds
 from simlab.evaluation import exact_gap
-from simlab.sweeps import Grid
-from simlab.training import Hyper, Record, Setup, Trace, run
+from simlab.sweeps import Grid, run_task
+from simlab.training import Hyper, Record, Setup, run
 from theory.laws import Law, World
 from theory.tradeoff import (
     optimal_gaps,
@@ -86,9 +86,11 @@ def simulated(
         safety=safety,
         start=jax.jit(jax.vmap(setup.model.init))(keys[:, 0]),
     )
-    aligned = bench.sweep(
-        "align", _task(setup), (aligning, keys[:, 1]), steps=setup.steps
-    )
+    cost = {
+        "steps": setup.steps,
+        "tokens_per_step": 2 * setup.batch * setup.model.length,
+    }
+    aligned = bench.sweep("align", run_task(setup), (aligning, keys[:, 1]), **cost)
     cell = (where["proxy"], where["overlap"])
     tuning = Hyper(
         learning_rate=jnp.full(runs.size, learning_rate),
@@ -102,16 +104,9 @@ def simulated(
         "fine-tune",
         lambda hyper, key: run(setup, hyper, key).records,
         (tuning, streams),
-        steps=setup.steps,
+        **cost,
     )
     return _measured(made, runs, aligned.records, tuned)
-
-
-def _task(setup: Setup) -> Any:
-    def task(hyper: Hyper, key: jax.Array) -> Trace:
-        return run(setup, hyper, key)
-
-    return task
 
 
 def _measured(
@@ -141,11 +136,13 @@ def _measured(
         "logits": (tokens, last, "1", "last logits after every prefix"),
         "diverged": (names, diverged.astype(np.int8), "1", "1 if the run diverged"),
     }
-    axes = {
+    axes: dict[str, Variable] = {
         axis.name: ((axis.name,), axis.values, axis.units, axis.long_name)
         for axis in runs.axes
     }
-    record = {"record": (("record",), tuned.step[0], "steps", "optimiser steps done")}
+    record: dict[str, Variable] = {
+        "record": (("record",), tuned.step[0], "steps", "optimiser steps done")
+    }
     return labelled(variables | _laws(made), axes | record)
 
 

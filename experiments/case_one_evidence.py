@@ -26,14 +26,13 @@ IDENTITY = 1e-5  # nats: declared for (4.3)
 def zeta(data: xr.Dataset) -> np.ndarray:
     """The certificate of every run at every record, shaped as the gaps are."""
     with jax.enable_x64(True):
-        return np.asarray(
-            certificate(
-                data["gap_capability"].values,
-                data["gap_proxy"].values,
-                data["penalty"].values[:, None, None],
-                data["optimum"].values[..., None, None],
-            )
+        certified = certificate(
+            data["gap_capability"].values,
+            data["gap_proxy"].values,
+            data["penalty"].values[:, None, None],
+            data["optimum"].values[..., None, None],
         )
+    return np.asarray(certified)
 
 
 def per_training_sequence(values: np.ndarray, data: xr.Dataset) -> np.ndarray:

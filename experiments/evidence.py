@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-from simlab.statistics import Agreement, equivalence, estimate, holm, one_sided
 
 from experiments.claim import Evidence, Outcome
+from simlab.statistics import Agreement, equivalence, estimate, holm, one_sided
 
 
 def outcome_of(passed: bool) -> Outcome:
@@ -13,9 +13,9 @@ def outcome_of(passed: bool) -> Outcome:
     return Outcome.HOLDS if passed else Outcome.VIOLATED
 
 
-def nothing_finite(question: str, units: str) -> Evidence:
-    """What is said when every run diverged."""
-    return Evidence(question, Outcome.INCONCLUSIVE, math.nan, units, "no finite run")
+def undecided(question: str, units: str, detail: str) -> Evidence:
+    """What is said when the data cannot answer."""
+    return Evidence(question, Outcome.INCONCLUSIVE, math.nan, units, detail)
 
 
 def never_below(
@@ -24,7 +24,7 @@ def never_below(
     """Is every finite value at or above its limit? Exact: only rounding is allowed."""
     slacks = (values - limits)[np.isfinite(values)]
     if slacks.size == 0:
-        return nothing_finite(question, units)
+        return undecided(question, units, "no finite run")
     worst = float(slacks.min())
     return Evidence(
         question,
@@ -42,7 +42,7 @@ def equal_to_rounding(
     """Does an identity hold for every finite run?"""
     error = np.abs(left - right)[np.isfinite(left)]
     if error.size == 0:
-        return nothing_finite(question, units)
+        return undecided(question, units, "no finite run")
     worst = float(error.max())
     return Evidence(
         question,
@@ -112,23 +112,25 @@ def inside_margins(
 def rises(question: str, differences: np.ndarray, level: float, units: str) -> Evidence:
     """Is every mean difference positive? Paired over seeds, Holm-corrected.
 
-    Shape: differences [comparison, seed]. Not significant is inconclusive; a mean
-    significantly below zero violates.
+    Shape: differences [comparison, seed]. Not significant at confidence `level` is
+    inconclusive; a mean significantly below zero violates.
     """
-    estimates = [estimate(row) for row in differences]
-    up = np.array([float(one_sided(each, 0.0)) for each in estimates])
-    down = np.array([float(one_sided(each._replace(mean=-each.mean), 0.0))
-                     for each in estimates])  # fmt: skip
+    if not np.isfinite(differences).all():
+        return undecided(question, units, "a run of a compared pair diverged")
+    up, down = (
+        np.array([one_sided(estimate(sign * row)).p_value for row in differences])
+        for sign in (1, -1)
+    )
     if np.any(holm(down, level)):
         outcome = Outcome.VIOLATED
     else:
         outcome = Outcome.HOLDS if np.all(holm(up, level)) else Outcome.INCONCLUSIVE
-    least = min(float(each.mean) for each in estimates)
+    least = float(differences.mean(axis=1).min())
     return Evidence(
         question,
         outcome,
         least,
         units,
-        f"{len(estimates)} comparisons over {differences.shape[1]} seeds, smallest "
-        f"mean difference {least:.3f}, largest p {np.nanmax(up):.1e}",
+        f"{len(differences)} comparisons over {differences.shape[1]} seeds, smallest "
+        f"mean difference {least:.3f}, largest p {up.max():.1e}",
     )

@@ -4,17 +4,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
+from functools import partial as partially
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
-from simlab.progress import progress_bar
 
 from experiments.bench import Bench
 from experiments.claim import Claim, Verdict
 from simlab import devices, storage
 from simlab.figures import save
+from simlab.progress import progress_bar
 
 
 def settings(config: Any) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def run_claim(
     with storage.Parts(partial, _fingerprint(document), fresh=fresh) as parts:
         if kept := len(parts.finished()):
             say(f"going on where a run was cut off: {kept} chunks are there already")
-        bench = Bench(parts, _bars(quiet))
+        bench = Bench(parts, partially(progress_bar, enabled=not quiet))
         measured = claim.simulate(config, bench)
         data = xr.merge([claim.predict(config), measured], join="exact")
         verdict = claim.judge(config, data)
@@ -80,20 +81,6 @@ def redraw(result: storage.Result, claim: Claim, into: Path | None = None) -> Pa
     """The path of the figure, drawn from the stored data alone."""
     verdict = Verdict.from_json(result.manifest["verdict"])
     return save(claim.draw(result.dataset, verdict), into or result.path)[0]
-
-
-def with_seeds(config: Any, seeds: int | None) -> Any:
-    """The configuration with another number of seeds."""
-    return config if seeds is None else replace(config, seeds=seeds)
-
-
-def _bars(quiet: bool) -> Callable[..., Any]:
-    def bar(title: str, *, runs: int, steps_per_run: int) -> Any:
-        return progress_bar(
-            title, runs=runs, steps_per_run=steps_per_run, enabled=not quiet
-        )
-
-    return bar
 
 
 def _fingerprint(document: dict[str, Any]) -> str:

@@ -40,21 +40,21 @@ class Config:
     seeds: int = 4  # networks (initialisation and data) for each point
     seed: int = 0  # the first of those seeds
     contexts: int = 6  # contexts; the first half are safety contexts
-    vocabulary: int = 4  # output tokens
+    vocabulary: int = 3  # output tokens
     length: int = 3  # tokens of a sequence
     concentration: float = 1.0  # Dirichlet concentration of the random chains
     world_seed: int = 0  # which random world
-    width: int = 32  # width of the transformer
+    width: int = 16  # width of the transformer
     depth: int = 2  # blocks of the transformer
     heads: int = 2  # attention heads of a block
     positions: Positions = Positions.ROTARY  # how a token knows its place
     activation: Activation = Activation.GELU  # nonlinearity of a block
-    steps: int = 800  # optimiser steps of alignment, and again of fine-tuning
-    batch: int = 128  # sequences of each data set a step
+    steps: int = 600  # optimiser steps of alignment, and again of fine-tuning
+    batch: int = 96  # sequences of each data set a step
     records: int = 4  # moments at which a run is measured
-    learning_rate: float = 5e-3  # peak learning rate of Adam
+    learning_rate: float = 1e-2  # peak learning rate of Adam
     zeta_target: float = 0.02  # certificate allowed, nats per sequence of training data
-    level: float = 0.01  # error level of each statistical answer
+    level: float = 0.99  # confidence of each statistical answer
 
     def __post_init__(self) -> None:
         for name in ("penalty_min", "learning_rate", "concentration"):
@@ -71,8 +71,11 @@ class Config:
             )
         if list(self.overlaps) != sorted(self.overlaps):
             raise ValueError(f"overlaps={self.overlaps} must rise")
-        if not 0 < self.level < 0.5:
-            raise ValueError(f"level={self.level} must be in (0, 0.5), e.g. 0.01")
+        if not 0.5 < self.level < 1:
+            raise ValueError(
+                f"level={self.level} must be in (0.5, 1): a confidence; did you pass "
+                "the error level?"
+            )
         setup(self)  # the model and the training check their own fields
 
 
@@ -105,8 +108,7 @@ def setup(config: Config) -> Setup:
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        penalties=3, overlaps=(0.0, 0.5, 1.0), seeds=3, contexts=4, vocabulary=3,
-        steps=600,
+        penalties=3, overlaps=(0.0, 0.5, 1.0), seeds=3, contexts=4,
     ),
     "laptop": Config(),
     "accelerator": Config(

@@ -7,13 +7,16 @@ from fewer than two samples.
 
 import dataclasses
 import enum
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import jax
 import numpy as np
-import numpy.typing as npt
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real, Shaped
 from scipy import optimize, stats
 
+Array = jax.Array | np.ndarray
+Samples = Real[Array, "..."] | Sequence[float | int]
 Values = float | Float[np.ndarray, "..."]
 """One number, or one for each of several quantities measured in the same runs."""
 
@@ -51,10 +54,10 @@ class Slope(NamedTuple):
     n: int
 
 
-def estimate(samples: npt.ArrayLike, axis: int = 0) -> Estimate:
+def estimate(samples: Samples, axis: int = 0) -> Estimate:
     """Mean and standard error along an axis: sem = s / sqrt(n), s with n - 1.
 
-    No sample is left out: a NaN makes mean and sem NaN. Equal samples have sem 0.
+    No sample is left out: a NaN makes mean and sem NaN. Equal samples have sem ~0.
 
     Raises:
         ValueError: no samples.
@@ -71,7 +74,7 @@ def estimate(samples: npt.ArrayLike, axis: int = 0) -> Estimate:
     return Estimate(_simple(mean), _simple(sem), n)
 
 
-def paired(first: npt.ArrayLike, second: npt.ArrayLike, axis: int = 0) -> Estimate:
+def paired(first: Samples, second: Samples, axis: int = 0) -> Estimate:
     """Estimate of the mean of first - second, sample by sample (say, seed by seed).
 
     Raises:
@@ -145,21 +148,20 @@ def one_sided(
     0.0383
     """
     alpha = 1 - _proper(level)
-    excess = np.asarray(_known(estimate.mean)) - against
+    excess = _known(estimate.mean) - against
     if estimate.n < 2:
         p_value = np.ones_like(excess)
     else:
-        sem = np.asarray(_known(estimate.sem))
+        sem = _known(estimate.sem)
         safe = np.where(sem > 0, sem, 1.0)
         certain = np.where(excess > 0, 0.0, 1.0)
         by_t = stats.t.sf(excess / safe, estimate.n - 1)
         p_value = np.where(sem > 0, by_t, certain)
-    return Significance(_simple(p_value), estimate.n, _simple_bool(p_value <= alpha))
+    below = p_value <= alpha if np.ndim(p_value) else bool(p_value <= alpha)
+    return Significance(_simple(p_value), estimate.n, below)
 
 
-def trend(
-    values: Float[np.ndarray, "seeds levels"], level: float = 0.95
-) -> Significance:
+def trend(values: Real[Array, "seeds levels"], level: float = 0.95) -> Significance:
     """Evidence that values rise along the levels, whatever the form (Page's test).
 
     Negate the values to test for a fall. With n < 2 seeds, p = 1.
@@ -171,15 +173,16 @@ def trend(
     True
     """
     alpha = 1 - _proper(level)
-    seeds, levels = np.asarray(_known(values)).shape
+    known = _known(values)
+    seeds, levels = known.shape
     if levels < 3:
         raise ValueError(f"{levels} levels; a trend needs 3, in the second axis")
     enough = seeds >= 2
-    p_value = float(stats.page_trend_test(values).pvalue) if enough else 1.0
+    p_value = float(stats.page_trend_test(known).pvalue) if enough else 1.0
     return Significance(p_value, seeds, p_value <= alpha)
 
 
-def slope(x: npt.ArrayLike, y: npt.ArrayLike, level: float = 0.95) -> Slope:
+def slope(x: Samples, y: Samples, level: float = 0.95) -> Slope:
     """Least-squares slope of y on x: slope -+ t(n - 2) * its standard error.
 
     Pass logarithms for the order of a power law. Two points give the whole line.
@@ -191,7 +194,7 @@ def slope(x: npt.ArrayLike, y: npt.ArrayLike, level: float = 0.95) -> Slope:
     Slope(slope=2.0, low=2.0, high=2.0, n=3)
     """
     alpha = 1 - _proper(level)
-    a, b = np.asarray(_known(x), dtype=float), np.asarray(_known(y), dtype=float)
+    a, b = _known(x), _known(y)
     if a.ndim != 1 or a.shape != b.shape or len(np.unique(a)) < 2:
         raise ValueError(f"x {a.shape} and y {b.shape}: need vectors, 2 different x")
     fit, n = stats.linregress(a, b), len(a)
@@ -220,7 +223,7 @@ class ErrorBudget:
             raise ValueError(f"number_of_tests={number_of_tests} must be >= 1")
         return self.total / number_of_tests
 
-    def holm(self, p_values: npt.ArrayLike) -> Bool[np.ndarray, " tests"]:
+    def holm(self, p_values: Samples) -> Bool[np.ndarray, " tests"]:
         """Which hypotheses fall, by Holm's steps; any dependence.
 
         In order of p, the i-th (from 0) falls if all before did and p <= total / (m-i).
@@ -228,7 +231,7 @@ class ErrorBudget:
         >>> ErrorBudget(0.05).holm([0.01, 0.04, 0.03])
         array([ True, False, False])
         """
-        p = np.asarray(_known(p_values), dtype=float)
+        p = _known(p_values)
         order = np.argsort(p)
         falls = np.logical_and.accumulate(
             p[order] <= self.total / np.arange(len(p), 0, -1)
@@ -238,7 +241,7 @@ class ErrorBudget:
         return rejected
 
 
-def holm(p_values: npt.ArrayLike, level: float = 0.95) -> Bool[np.ndarray, " tests"]:
+def holm(p_values: Samples, level: float = 0.95) -> Bool[np.ndarray, " tests"]:
     """Which hypotheses fall with at most 1 - level chance of any false one (Holm)."""
     return ErrorBudget(1 - _proper(level)).holm(p_values)
 
@@ -281,17 +284,13 @@ def _proper(level: float) -> float:
     return level
 
 
-def _known(values: npt.ArrayLike) -> npt.ArrayLike:
-    if np.isnan(np.asarray(values, dtype=float)).any():
+def _known(values: Samples | float) -> Float[np.ndarray, "..."]:
+    array = np.asarray(values, dtype=float)
+    if np.isnan(array).any():
         raise ValueError("NaN among the samples: nothing can be concluded from them")
-    return values
+    return array
 
 
-def _simple(values: npt.ArrayLike) -> Values:
+def _simple(values: Shaped[np.ndarray, "..."] | np.generic) -> Values:
     array = np.asarray(values, dtype=float)
     return array if array.ndim else float(array)
-
-
-def _simple_bool(values: npt.ArrayLike) -> bool | Bool[np.ndarray, "..."]:
-    array = np.asarray(values, dtype=bool)
-    return array if array.ndim else bool(array)

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
+from jaxtyping import Shaped
 
 SCHEMA = 1
 _NEEDED = {"schema", "claim", "config", "config_hash", "trace_sha256"}
@@ -179,8 +179,8 @@ class Parts:
                 leftover.unlink()
             self._stack = stack.pop_all()
 
-    def write(self, index: int, arrays: Mapping[str, npt.ArrayLike]) -> None:
-        """Keep the arrays of a part, whole or not at all."""
+    def write(self, index: int, arrays: Mapping[str, Any]) -> None:
+        """Keep the arrays of a part (what np.asarray takes), whole or not at all."""
         if index < 0:
             raise StorageError(f"part {index}: parts are numbered from 0")
         values = {name: np.asarray(array) for name, array in arrays.items()}
@@ -194,7 +194,7 @@ class Parts:
         write_bytes_atomic(self._file(index), self._seal(index, body) + body)
         self.damaged = [other for other in self.damaged if other != index]
 
-    def read(self, index: int) -> dict[str, np.ndarray] | None:
+    def read(self, index: int) -> dict[str, Shaped[np.ndarray, "..."]] | None:
         """The arrays of a part, or None if it is absent or damaged."""
         body = self._body(index)
         if body is None:

@@ -119,7 +119,7 @@ class Bar(Protocol):
     """Where progress is shown."""
 
     def advance(self, runs: int) -> object:
-        """So many more runs are done."""
+        """So many more runs were run; those found on disk do not count."""
 
 
 @dataclass
@@ -198,11 +198,11 @@ def sweep(task: Callable[..., Any], inputs: tuple[Stacked, ...], plan: Plan) -> 
             found = _named(program(*batch), real)
             if plan.parts:
                 plan.parts.write(index, found)
+            if plan.bar:
+                plan.bar.advance(real)
         else:
             plan.report.runs_found += real
         pieces.append(found)
-        if plan.bar:
-            plan.bar.advance(real)
     shapes = jax.eval_shape(task, *jax.tree.map(lambda leaf: leaf[0], inputs))
     return _restored(pieces, shapes)
 

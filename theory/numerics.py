@@ -101,7 +101,7 @@ def divergence_terms(
     """The terms of KL(p || q), each >= 0, given p, q and a precise p - q.
 
     Formula: p log(p/q) - p + q = s (v^2 + (1 + v)(atanh v - v)), where s = p + q and
-    v = (p - q)/s. The right side is used for |v| <= 0.1: terms of order (p - q)^2 then
+    v = (p - q)/s. The right side is used for |v| <= 1/2: terms of order (p - q)^2 then
     keep their digits, and a sum of p or q that is off by eps costs eps^2 only. q where
     p = 0; inf where p > 0 = q. Gradients are finite wherever the value is. Shape: any,
     broadcast. Unit: nats. Source: derived.
@@ -115,7 +115,7 @@ def divergence_terms(
     total = jnp.where(finite, p, 1.0) + jnp.where(finite, q, 1.0)
     # Where 1 / total^2 overflows, so would the gradient of v; digits matter no more.
     sizeable = total * total > 4 * float(np.finfo(total.dtype).tiny)
-    near = finite & sizeable & (jnp.abs(difference) <= _NEAR * total)
+    near = finite & sizeable & (jnp.abs(difference) <= total / 2)
     v = jnp.where(near, difference, 0.0) / jnp.where(near, total, 1.0)
     close = total * (v * v + (1 + v) * atanh_excess(v))
     far = xlogy_ratio(p, p, q) - jnp.where(p > 0, difference, -q)

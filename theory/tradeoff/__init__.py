@@ -86,7 +86,6 @@ from theory.tradeoff.reverse import (
 from theory.tradeoff.sequences import (
     optimal_next_token,
     prefix_posterior,
-    sequence_length,
     token_gap_cap,
     token_gaps,
 )
@@ -172,7 +171,6 @@ __all__ = [
     "safety_gap_coarse",
     "safety_transfer",
     "scalarised_limit",
-    "sequence_length",
     "slopes",
     "smoothed_loss_cap",
     "support_overlap_capability",

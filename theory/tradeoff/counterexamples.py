@@ -43,7 +43,7 @@ def more_penalty_is_safer(world: World, penalty: Number) -> tuple[Nats, Nats]:
 
     >>> case = safety_gap_that_rises()
     >>> left, right = more_penalty_is_safer(case, 0.8)
-    >>> bool(left > right + 0.02)
+    >>> bool(left > right + 0.01)
     True
     """
     now = optimal_gaps(world, penalty)

@@ -9,33 +9,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from theory.chains import next_token_table, prefix_probabilities
-from theory.information import kl
+from theory.chains import kl_by_depth, next_token_table, prefix_probabilities
 from theory.laws import Law, World
 from theory.numerics import weighted_sum
 from theory.tradeoff.bounds import proxy_gap_coarse
 from theory.tradeoff.shapes import Number, Policy, by_context
 from theory.typing import Nats
-
-
-def sequence_length(outputs: int, vocabulary: int) -> int:
-    """The length of the sequences that an output axis enumerates.
-
-    Formula: T with vocabulary^T = outputs. Raises ValueError if there is none. Source:
-    standard.
-
-    >>> sequence_length(9, 3)
-    2
-    """
-    length, size = 0, 1
-    while size < outputs and vocabulary > 1:
-        length, size = length + 1, size * vocabulary
-    if size != outputs:
-        raise ValueError(
-            f"outputs={outputs} must be a power of vocabulary={vocabulary}; "
-            "is the last axis one entry a sequence?"
-        )
-    return length
 
 
 def prefix_posterior(
@@ -94,20 +73,9 @@ def token_gaps(
     >>> token_gaps(Law(jnp.array([1.0]), u), u, 2).tolist()
     [0.0, 0.0]
     """
-    length = sequence_length(jnp.shape(law.outputs)[-1], vocabulary)
-    return jnp.stack(
-        [_token_gap(law, policy, vocabulary, depth) for depth in range(length)], axis=-1
-    )
-
-
-def _token_gap(law: Law, policy: Policy, vocabulary: int, depth: int) -> Nats:
-    """G_t of `token_gaps` at one depth."""
-    reached = prefix_probabilities(law.outputs, vocabulary, depth)
-    lost = kl(
-        next_token_table(law.outputs, vocabulary, depth),
-        next_token_table(policy, vocabulary, depth),
-    )
-    return weighted_sum(law.contexts, weighted_sum(reached, lost))
+    held, used = jnp.broadcast_arrays(law.outputs, policy)
+    lost = jnp.swapaxes(kl_by_depth(held, used, vocabulary), -1, -2)
+    return weighted_sum(jnp.asarray(law.contexts)[..., None, :], lost)
 
 
 def token_gap_cap(world: World, penalty: Number, length: int) -> Nats:

@@ -22,6 +22,7 @@ def proxy_gap_data_processing(world: World, penalty: Number) -> Nats:
     penalty [...] -> [...]. Unit: nats. Valid at the minimiser only. Tight for two
     outputs. Source: derived, notes 11.4 item 2.
 
+    >>> import jax.numpy as jnp
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
     >>> safe, able = Law(one, jnp.eye(2)[:1]), Law(one, jnp.eye(2)[1:])
@@ -42,6 +43,7 @@ def capability_gap_data_processing(world: World, penalty: Number) -> Nats:
     Shapes: penalty [...] -> [...]. Unit: nats. Valid at the minimiser only. Tight for
     two outputs. Source: derived, notes 11.4 item 2, mirror.
 
+    >>> import jax.numpy as jnp
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
     >>> safe, able = Law(one, jnp.eye(2)[:1]), Law(one, jnp.eye(2)[1:])
@@ -63,6 +65,7 @@ def proxy_gap_total_variation(world: World, penalty: Number) -> Nats:
     penalty [...] -> [...]. Unit: nats. Valid at the minimiser only. The second wins
     only for t > 0.893. Source: derived, notes 11.4 item 4.
 
+    >>> import jax.numpy as jnp
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
     >>> safe, able = Law(one, jnp.eye(2)[:1]), Law(one, jnp.eye(2)[1:])
@@ -80,6 +83,7 @@ def capability_gap_total_variation(world: World, penalty: Number) -> Nats:
     penalty [...] -> [...]. Unit: nats. Valid at the minimiser only. Source: derived,
     notes 11.4 item 4, mirror.
 
+    >>> import jax.numpy as jnp
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
     >>> safe, able = Law(one, jnp.eye(2)[:1]), Law(one, jnp.eye(2)[1:])
@@ -99,6 +103,7 @@ def optimum_bounds(world: World, penalty: Number) -> Interval:
     policy; the upper end is tight for likelihood ratios in {0, 1, inf}. Source:
     derived, notes (3.4).
 
+    >>> import jax.numpy as jnp
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
     >>> safe, able = Law(one, jnp.eye(2)[:1]), Law(one, jnp.eye(2)[1:])
@@ -122,6 +127,7 @@ def optimum_least(world: World, penalty: Number) -> Nats:
     penalty [...] -> [...]. Unit: nats. Bounds penalty G^_s(P) + G_f(P) for EVERY
     policy. Source: derived, notes 11.4 item 3.
 
+    >>> import jax.numpy as jnp
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
     >>> safe, able = Law(one, jnp.eye(2)[:1]), Law(one, jnp.eye(2)[1:])
