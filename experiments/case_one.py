@@ -40,14 +40,14 @@ def predicted(
         world = jax.tree.map(lambda leaf: leaf[:, :, None], made.world)
         grid = jnp.asarray(penalties)
         fine = jnp.geomspace(grid[0] / 3, grid[-1] * 3, 97)
-        best, curve = optimal_gaps(world, grid), optimal_gaps(world, fine)
-        allowed = reach(world, grid, zeta_target * (1 + grid))
-        transfer = safety_transfer(world, grid, zeta_target * (1 + grid))
+        best, curve = (jax.jit(optimal_gaps)(world, values) for values in (grid, fine))
+        allowed = jax.jit(reach)(world, grid, zeta_target * (1 + grid))
+        transfer = jax.jit(safety_transfer)(world, grid, zeta_target * (1 + grid))
         nats = {
             "best_safety": (_CELLS, best.safety, "true safety gap of the best policy"),
             "best_proxy": (_CELLS, best.proxy, "proxy gap of the best policy"),
             "best_capability": (_CELLS, best.capability, "its capability gap"),
-            "optimum": (_CELLS, optimum(world, grid), "least penalised gap J"),
+            "optimum": (_CELLS, jax.jit(optimum)(world, grid), "least penalised gap J"),
             "proxy_low": (_CELLS, allowed.proxy.lower, "least proxy gap in reach"),
             "proxy_high": (_CELLS, allowed.proxy.upper, "largest proxy gap in reach"),
             "capability_low": (_CELLS, allowed.capability.lower, "least in reach"),

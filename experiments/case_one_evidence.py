@@ -69,7 +69,10 @@ def _limits(data: xr.Dataset) -> Iterator[Evidence]:
             lambda leaf: jnp.asarray(leaf)[:, :, None, None, None], stored_world(data)
         )
         safety, proxy = data["gap_safety"].values, data["gap_proxy"].values
-        limits = frontier(world, safety), frontier_proxy(world, proxy)
+        limits = (
+            jax.jit(frontier)(world, safety),
+            jax.jit(frontier_proxy)(world, proxy),
+        )
     sides = "true safety data", "proxy data"
     for side, limit in zip(sides, limits, strict=True):
         question = f"is no measured point below the frontier of the {side}?"
@@ -85,7 +88,7 @@ def _identity(final: xr.Dataset, certified: np.ndarray) -> Evidence:
         )
         logits = jnp.asarray(final["logits"].values, jnp.float64)
         policy = jnp.exp(sequence_log_table(logits))
-        divergence = excess(world, policy, final["penalty"].values[:, None])
+        divergence = jax.jit(excess)(world, policy, final["penalty"].values[:, None])
     question = "is penalty G^_s + G_f = J + zeta for every model (4.3)?"
     return equal_to_rounding(
         question, certified, np.asarray(divergence), IDENTITY, NATS

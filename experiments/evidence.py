@@ -80,9 +80,11 @@ def inside_margins(
 
     Shapes: samples [..., seed], margins [...]. All cells must pass, an
     intersection-union test, which needs no correction for their number. Cells wholly
-    outside violate; cells across a margin are undecided.
+    outside violate; cells across a margin are undecided. Samples are gaps: they cannot
+    be negative, so a lower margin of 0 is no margin.
     """
     cells = samples.reshape(-1, samples.shape[-1])
+    lower = np.where(lower > 0, lower, -np.inf)
     ends = [np.broadcast_to(end, samples.shape[:-1]).ravel() for end in (lower, upper)]
     answers = [
         equivalence(estimate(cell), low, high, level)
@@ -97,7 +99,7 @@ def inside_margins(
         outcome = Outcome.INCONCLUSIVE
     else:
         outcome = Outcome.HOLDS
-    width = float(np.median(ends[1] - ends[0]))
+    width = float(np.median(ends[1] - np.maximum(ends[0], 0.0)))
     return Evidence(
         question,
         outcome,

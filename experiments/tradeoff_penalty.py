@@ -30,7 +30,7 @@ class Config:
     penalties: int = 9  # values of the penalty, log-spaced
     penalty_min: float = 1e-2  # smallest penalty: the weight of proxy safety data
     penalty_max: float = 1e2  # largest penalty
-    proxies: tuple[float, ...] = (0.0, 0.1, 0.5)  # proxy distances: exact, near, far
+    proxies: tuple[float, ...] = (0.0, 0.2, 0.6)  # proxy distances: exact, near, far
     overlaps: tuple[float, ...] = (
         0.0,
         0.3,
@@ -52,7 +52,7 @@ class Config:
     steps: int = 600  # optimiser steps of alignment, and again of fine-tuning
     batch: int = 96  # sequences of each data set a step
     records: int = 4  # moments at which a run is measured
-    learning_rate: float = 1e-2  # peak learning rate of Adam
+    learning_rate: float = 6e-3  # peak learning rate of Adam
     zeta_target: float = 0.02  # certificate allowed, nats per sequence of training data
     level: float = 0.99  # confidence of each statistical answer
 
@@ -112,7 +112,7 @@ PRESETS: Mapping[str, Config] = {
     ),
     "laptop": Config(),
     "accelerator": Config(
-        penalties=17, proxies=(0.0, 0.05, 0.1, 0.2, 0.5), seeds=16, contexts=16,
+        penalties=17, proxies=(0.0, 0.1, 0.2, 0.4, 0.6), seeds=16, contexts=16,
         vocabulary=6, width=64, steps=3200, batch=512,
     ),
 }  # fmt: skip

@@ -50,5 +50,5 @@ def describe() -> dict[str, object]:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-        "matmul_precision": jax.config.jax_default_matmul_precision,
+        "matmul_precision": jax.config.values["jax_default_matmul_precision"],
     }

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from simlab.models import Model, Params
-from simlab.sources import Tokens
+from simlab.sources import LogProbs, Tokens
 
 
 class PairLoss(NamedTuple):
@@ -20,7 +20,7 @@ class PairLoss(NamedTuple):
 
 def sequence_losses(
     model: Model, params: Params, tokens: Tokens
-) -> Float[jax.Array, " count"]:
+) -> LogProbs:
     """Next-token loss of every row, summed over its outputs.
 
     Formula: -sum_t log P(y_t | x, y_1 .. y_{t-1}). Unit: nats per sequence.

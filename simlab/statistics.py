@@ -106,7 +106,7 @@ def interval(estimate: Estimate, level: float = 0.95) -> tuple[Values, Values]:
 
 
 def equivalence(
-    estimate: Estimate, lower: float, upper: float, level: float = 0.95
+    estimate: Estimate, lower: float | int, upper: float | int, level: float = 0.95
 ) -> Agreement:
     """Whether the mean lies in [lower, upper], by two one-sided tests at `level`.
 
@@ -134,7 +134,7 @@ def equivalence(
 
 
 def one_sided(
-    estimate: Estimate, against: float = 0.0, level: float = 0.95
+    estimate: Estimate, against: float | int = 0.0, level: float = 0.95
 ) -> Significance:
     """Evidence that the mean is > `against`: p = P(T(n - 1) >= (mean - against) / sem).
 
@@ -247,7 +247,7 @@ def holm(p_values: Samples, level: float = 0.95) -> Bool[np.ndarray, " tests"]:
 
 
 def minimum_detectable(
-    standard_deviation: float, n: int, level: float = 0.95, power: float = 0.8
+    standard_deviation: float | int, n: int, level: float = 0.95, power: float = 0.8
 ) -> float:
     """The mean that a two-sided t test of n samples finds with probability `power`.
 

@@ -75,8 +75,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, enum.Enum | os.PathLike):
         return plain(value.value if isinstance(value, enum.Enum) else str(value))
     if isinstance(value, float):
-        text = "NaN" if math.isnan(value) else f"{'-' * (value < 0)}Infinity"
-        return float(value) + 0.0 if math.isfinite(value) else text
+        if math.isfinite(value):
+            return float(value) + 0.0
+        return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(float(value))]
     if value is None or isinstance(value, bool | int | str):
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -383,15 +384,14 @@ def _checked(manifest: Mapping[str, Any], dataset: xr.Dataset) -> dict[str, Any]
 
 
 def _write_trace(file: Path, dataset: xr.Dataset) -> str:
+    # In memory first: HDF5 itself may crash the process when the disk is full.
     try:
-        dataset.to_netcdf(file, engine="h5netcdf")
-    except OSError:
-        raise
+        content = bytes(dataset.to_netcdf(engine="h5netcdf"))
     except Exception as error:  # each layer of the library has exceptions of its own
         reason = " ".join(str(error).split())
         raise StorageError(f"{file}: cannot be written as netCDF: {reason}") from error
-    _flush(file)
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    write_bytes_atomic(file, content)
+    return hashlib.sha256(content).hexdigest()
 
 
 def _digest(value: Any) -> str:

@@ -4,9 +4,10 @@ import enum
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -17,13 +18,16 @@ from simlab.training import Hyper, Setup, Trace, run
 Stacked = Any
 """A pytree whose leaves have a leading axis of runs."""
 
+Task = Callable[..., Any]
+"""One run: from its inputs to a pytree of results."""
+
 
 @dataclass(frozen=True)
 class Axis:
     """One knob of a grid: its name, values, unit and meaning."""
 
     name: str
-    values: tuple[float | str, ...]
+    values: tuple[float | int | str, ...]
     units: str
     long_name: str
 
@@ -69,7 +73,8 @@ class Grid:
 class Executor(enum.Enum):
     """How the runs of a chunk share a machine.
 
-    MAP: one after the other on every device; equal to single runs, bit for bit.
+    MAP: one after the other on every device; equal to single runs, bit for bit, on any
+    number of devices.
     VMAP: all at once on every device; equal to rounding (about 1e-6), made for
     accelerators, where one toy alone leaves the machine idle.
     """
@@ -83,28 +88,26 @@ def default_executor() -> Executor:
     return Executor.MAP if jax.default_backend() == "cpu" else Executor.VMAP
 
 
-def over_runs(
-    function: Callable[..., Any], executor: Executor, devices: Sequence[jax.Device]
-) -> Callable[..., Any]:
-    """`function` over a leading axis of runs, the runs dealt to the devices in blocks.
+def mapped(task: Task) -> Task:
+    """`task` over a leading axis of runs, one run after the other, on one device."""
+    return lambda *inputs: jax.lax.map(lambda each: task(*each), inputs)
+
+
+def vmapped(task: Task, devices: Sequence[jax.Device]) -> Task:
+    """`task` over a leading axis of runs, all at once, dealt to the devices in blocks.
 
     The number of runs must be a multiple of the number of devices.
     """
-
-    def block(*arguments: Stacked) -> Any:
-        if executor is Executor.VMAP:
-            return jax.vmap(function)(*arguments)
-        return jax.lax.map(lambda each: function(*each), arguments)
-
     mesh = Mesh(np.asarray(devices), ("run",), axis_types=(AxisType.Auto,))
     by_run = PartitionSpec("run")
     # Runs are independent: there is nothing to reduce over the mesh. With check_vma the
     # gradients of parameters that start as constants would be summed over it.
     return jax.shard_map(
-        block, mesh=mesh, in_specs=by_run, out_specs=by_run, check_vma=False
+        jax.vmap(task), mesh=mesh, in_specs=by_run, out_specs=by_run, check_vma=False
     )
 
 
+@runtime_checkable
 class PartStore(Protocol):
     """Where finished chunks are kept, so that a cut-off sweep can go on."""
 
@@ -115,6 +118,7 @@ class PartStore(Protocol):
         """Keeps the arrays of chunk `index`."""
 
 
+@runtime_checkable
 class Bar(Protocol):
     """Where progress is shown."""
 
@@ -177,17 +181,18 @@ def counted_compilations(report: SweepReport) -> Iterator[None]:
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-def sweep(task: Callable[..., Any], inputs: tuple[Stacked, ...], plan: Plan) -> Any:
+def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
     """`task(*one run's inputs)` of every run, stacked on a leading axis, on the host.
 
     Chunks all have one shape (the last is padded by repeating its last run), so the
-    whole sweep compiles once; a chunk that `plan.parts` holds is not run again.
+    whole sweep compiles once (MAP: once for each device, at the same time); a chunk
+    that `plan.parts` holds is not run again.
     """
     devices = plan.devices or tuple(jax.local_devices())
     runs = len(jax.tree.leaves(inputs)[0])
     chunk = rounded_chunk(min(plan.chunk, runs), len(devices))
     plan.report.describe(plan, runs, len(devices), chunk)
-    program = _Program(over_runs(task, plan.executor, devices), plan.report)
+    program = _Program(task, plan.executor, devices, plan.report)
     pieces = []
     for index, first in enumerate(range(0, runs, chunk)):
         real = min(chunk, runs - first)
@@ -222,21 +227,59 @@ def rounded_chunk(runs: int, devices: int) -> int:
 
 
 class _Program:
-    """A function compiled on its first call, its costs added to a report."""
+    """A chunk's program, compiled on its first call, its costs added to a report.
 
-    def __init__(self, function: Callable[..., Any], report: SweepReport) -> None:
-        self._function, self._report = function, report
-        self._compiled: Callable[..., Any] | None = None
+    MAP compiles the same single-device program for every device and runs each in its
+    own thread: one program partitioned over devices would round differently from a
+    single run, and differently on a machine with another number of cores.
+    """
 
-    def __call__(self, *arguments: Any) -> Any:
-        if self._compiled is None:
-            lowered = jax.jit(self._function).lower(*arguments)
-            with counted_compilations(self._report):
-                self._compiled = lowered.compile()
-        begin = time.monotonic()
-        result = jax.device_get(self._compiled(*arguments))
-        self._report.seconds_running += time.monotonic() - begin
-        return result
+    def __init__(
+        self,
+        task: Task,
+        executor: Executor,
+        devices: Sequence[jax.Device],
+        report: SweepReport,
+    ) -> None:
+        self._report = report
+        if executor is Executor.MAP:
+            self._function, self._devices = jax.jit(mapped(task)), tuple(devices)
+        else:
+            self._function, self._devices = jax.jit(vmapped(task, devices)), (None,)
+        self._compiled: list[Task] = []
+
+    def __call__(self, *inputs: Stacked) -> Stacked:
+        blocks = [
+            jax.device_put(block, device)
+            for block, device in zip(
+                _dealt(inputs, len(self._devices)), self._devices, strict=True
+            )
+        ]
+        with ThreadPoolExecutor(len(blocks)) as threads:
+            if not self._compiled:
+                with counted_compilations(self._report):
+                    self._compiled = list(threads.map(self._compile, blocks))
+            begin = time.monotonic()
+            done = list(threads.map(_carried_out, self._compiled, blocks))
+            self._report.seconds_running += time.monotonic() - begin
+        return jax.tree.map(lambda *parts: np.concatenate(parts), *done)
+
+    def _compile(self, block: tuple[Stacked, ...]) -> Task:
+        compiled: Task = self._function.lower(*block).compile()
+        return compiled
+
+
+def _carried_out(program: Task, block: tuple[Stacked, ...]) -> Stacked:
+    return jax.device_get(program(*block))
+
+
+def _dealt(inputs: tuple[Stacked, ...], blocks: int) -> list[tuple[Stacked, ...]]:
+    """The leading axis of every leaf cut into equal blocks."""
+    size = len(jax.tree.leaves(inputs)[0]) // blocks
+    return [
+        jax.tree.map(lambda leaf, k=k: leaf[k * size : (k + 1) * size], inputs)
+        for k in range(blocks)
+    ]
 
 
 def _named(tree: Any, runs: int) -> dict[str, np.ndarray]:

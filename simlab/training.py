@@ -54,7 +54,7 @@ class Setup:
     steps: int = 800  # optimiser steps
     batch: int = 128  # sequences of each kind a step
     records: int = 4  # evenly spaced moments at which a Record is kept
-    warmup: float = 0.03  # share of the steps over which the rate rises linearly
+    warmup: float = 0.1  # share of the steps over which the rate rises linearly
     optimizer: Optimizer = Adam()
     enumerated: bool = True  # record the logits after every prefix; False: none of them
 
@@ -146,7 +146,7 @@ def advance(
     rate = hyper.learning_rate * learning_rate_shape(setup, state.step)
     updates = jax.tree.map(lambda leaf: -rate * leaf, direction)
     params = optax.apply_updates(state.params, updates)
-    norm = optax.global_norm(gradient)
+    norm = optax.tree.norm(gradient)
     return State(state.step + 1, params, moments), (loss, *halves, norm)
 
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from theory.information import entropy, kl
-from theory.laws import Law
+from theory.laws import Law, Number
 from theory.numerics import weighted_sum
-from theory.typing import Array, Contexts, Scalar, Table
+from theory.typing import Array, Contexts, Table
 
 
 class Chain(NamedTuple):
@@ -58,7 +58,7 @@ def sequence_law(contexts: Contexts, chain: Chain, length: int) -> Law:
     return Law(contexts, sequence_table(chain, length))
 
 
-def blended_chain(chain: Chain, teacher: Chain, distance: Scalar) -> Chain:
+def blended_chain(chain: Chain, teacher: Chain, distance: Number) -> Chain:
     """The chain whose every row is moved towards a teacher's.
 
     Formula: (1-d) chain + d teacher, row by row: a mixture at each token, not of whole

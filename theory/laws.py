@@ -7,7 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from theory.information import total_variation
-from theory.typing import Array, Contexts, Scalar, Table
+from theory.typing import Array, Contexts, Table
+
+Number = float | int | Float[Array, "*#batch"]
+"""A number a world, or a batch of them that broadcasts against the batch of worlds."""
 
 
 class Law(NamedTuple):
@@ -86,13 +89,17 @@ def random_world(
 
 
 def overlapping_world(
-    safety: Law, outside: Contexts, capability_outputs: Table, overlap: Scalar
+    safety: Law,
+    outside: Float[Array, "*#batch x"],
+    capability_outputs: Float[Array, "*#batch x y"],
+    overlap: Number,
 ) -> World:
     """A world whose capability contexts are safety contexts with probability o.
 
     Formula: mu_f = o mu_s + (1-o) mu_outside, and D^_s = D_s. If `outside` is disjoint
     from mu_s, then o = sum_x min(mu_s, mu_f), the overlap coefficient. Shapes: laws of
-    [..., x], [..., x, y]; overlap [...]. Domain: o in [0, 1]. Source: notes 6.4.
+    [..., x], [..., x, y]; overlap [...], its batch broadcast to every law. Domain: o
+    in [0, 1]. Source: notes 6.4.
 
     >>> half, outside = jnp.full((2, 2), 0.5), jnp.array([0.0, 1.0])
     >>> safety = Law(jnp.array([1.0, 0.0]), half)
@@ -102,7 +109,7 @@ def overlapping_world(
     """
     share = (jnp.asarray(overlap) * 1.0)[..., None]
     contexts = share * safety.contexts + (1 - share) * outside
-    return World(safety, safety, Law(contexts, capability_outputs))
+    return broadcast_world(World(safety, safety, Law(contexts, capability_outputs)))
 
 
 def disjoint_world(safety: Law, outside: Contexts, capability_outputs: Table) -> World:
@@ -117,6 +124,31 @@ def disjoint_world(safety: Law, outside: Contexts, capability_outputs: Table) ->
     [0.0, 1.0]
     """
     return overlapping_world(safety, outside, capability_outputs, 0.0)
+
+
+def broadcast_world(world: World) -> World:
+    """The same world with one batch shape for all its arrays, so that vmap takes it.
+
+    Shapes: batches that broadcast -> [batch, x], [batch, x, y] throughout. Source:
+    standard.
+
+    >>> one = Law(jnp.array([1.0]), jnp.array([[0.5, 0.5]]))
+    >>> two = Law(jnp.ones((2, 1)), jnp.array([[0.5, 0.5]]))
+    >>> broadcast_world(World(one, one, two)).safety.outputs.shape
+    (2, 1, 2)
+    """
+    batch = jnp.broadcast_shapes(
+        *(law.contexts.shape[:-1] for law in world),
+        *(law.outputs.shape[:-2] for law in world),
+    )
+    safety, proxy, capability = (
+        Law(
+            jnp.broadcast_to(law.contexts, (*batch, *law.contexts.shape[-1:])),
+            jnp.broadcast_to(law.outputs, (*batch, *law.outputs.shape[-2:])),
+        )
+        for law in world
+    )
+    return World(safety, proxy, capability)
 
 
 def with_proxy(world: World, proxy: Law) -> World:
@@ -145,12 +177,15 @@ def exact_proxy(world: World) -> World:
     return with_proxy(world, world.safety)
 
 
-def blended_proxy(world: World, teacher: Table, distance: Scalar) -> World:
+def blended_proxy(
+    world: World, teacher: Float[Array, "*#batch x y"], distance: Number
+) -> World:
     """The same world with a proxy answered in part by a foreign teacher.
 
     Formula: mu^_s = mu_s, p^_s = (1-d) p_s + d teacher: a small d is a near proxy, a
-    large d a far one. Shapes: teacher [..., x, y], distance [...]. Domain: d in
-    [0, 1]. Source: notes 12 (near and far proxies at equal contexts).
+    large d a far one. Shapes: teacher [..., x, y], distance [...], its batch broadcast
+    to every law. Domain: d in [0, 1]. Source: notes 12 (near and far proxies at equal
+    contexts).
 
     >>> law = Law(jnp.array([1.0]), jnp.array([[1.0, 0.0]]))
     >>> world = blended_proxy(World(law, law, law), jnp.array([[0.0, 1.0]]), 0.25)
@@ -159,8 +194,7 @@ def blended_proxy(world: World, teacher: Table, distance: Scalar) -> World:
     """
     share = (jnp.asarray(distance) * 1.0)[..., None, None]
     outputs = (1 - share) * world.safety.outputs + share * teacher
-    contexts = jnp.broadcast_to(world.safety.contexts, outputs.shape[:-1])
-    return with_proxy(world, Law(contexts, outputs))
+    return broadcast_world(with_proxy(world, Law(world.safety.contexts, outputs)))
 
 
 def output_conflict(world: World) -> Float[jax.Array, "*batch x"]:

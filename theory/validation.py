@@ -81,7 +81,7 @@ def _check_probabilities(array: np.ndarray, name: str, least_axes: int) -> None:
         raise ValueError(
             f"{name}: {array.min():.4g} must be in [0, 1]; did you pass logits?"
         )
-    sums = array.sum(-1)
+    sums = np.atleast_1d(array.sum(-1))
     wrong = np.abs(sums - 1) > _ROUNDING * np.finfo(array.dtype).eps
     if wrong.any():
         raise ValueError(
@@ -95,10 +95,10 @@ def _guess(array: np.ndarray, sums: np.ndarray, least_axes: int) -> str:
     tolerance = _ROUNDING * float(np.finfo(array.dtype).eps)
     if array.ndim >= 2 and np.allclose(array.sum(-2), 1, rtol=0, atol=tolerance):
         return "columns do: are the rows on the wrong axis?"
-    if least_axes == 2 and np.allclose(sums.sum(-1), 1, rtol=0, atol=tolerance):
-        return "the table does: did you pass the joint law, mu(x) p(y|x)?"
     if np.any(sums == 0):
         return "rows of outputs sum to 1 even where the context has no weight"
+    if least_axes == 2 and np.allclose(sums.sum(-1), 1, rtol=0, atol=tolerance):
+        return "the table does: did you pass the joint law, mu(x) p(y|x)?"
     if np.allclose(sums, 100, rtol=0, atol=0.5):
         return "did you pass percentages?"
     if array.max() > 1 + tolerance and np.any(array != np.round(array)):

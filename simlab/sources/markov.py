@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from simlab.sources.protocol import LogProbs, Tokens, inverse_cdf
+from simlab.sources.protocol import Leaf, LogProbs, Tokens, inverse_cdf
 
 
 @functools.partial(
@@ -21,15 +21,15 @@ class MarkovSource:
     Shapes: contexts [x], initial [x, v], transition [x, v, v]; rows sum to 1.
     """
 
-    contexts: jax.Array
-    initial: jax.Array
-    transition: jax.Array
+    contexts: Leaf
+    initial: Leaf
+    transition: Leaf
     length: int
 
     @property
     def vocabulary(self) -> int:
         """The number of output tokens."""
-        return self.initial.shape[-1]
+        return int(self.initial.shape[-1])
 
     def sample(self, key: jax.Array, count: int) -> Tokens:
         """Draws token by token: length + 1 random numbers a sequence."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from simlab.sources.protocol import LogProbs, Source, Tokens
+from simlab.sources.protocol import Leaf, LogProbs, Tokens
 
 
 @functools.partial(
@@ -16,11 +16,14 @@ from simlab.sources.protocol import LogProbs, Source, Tokens
 )
 @dataclass(frozen=True)
 class MixtureSource:
-    """D = share * D_first + (1 - share) * D_second over (context, outputs)."""
+    """D = share * D_first + (1 - share) * D_second over (context, outputs).
 
-    first: Source
-    second: Source
-    share: jax.Array | float
+    `first` and `second` are sources of one vocabulary and length; share is in (0, 1).
+    """
+
+    first: Leaf
+    second: Leaf
+    share: Leaf
 
     def sample(self, key: jax.Array, count: int) -> Tokens:
         """Draws from both, of which one is kept for each row."""

@@ -1,16 +1,20 @@
 """What a source is: something to draw sequences from, that knows their probability."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
-Tokens = Int[jax.Array, "count width"]
+Tokens = Int[jax.Array, "_ width"]
 """Rows of one context token, `vocabulary + x`, and then `length` outputs."""
 
-LogProbs = Float[jax.Array, " count"]
+LogProbs = Float[jax.Array, " _"]
 """One log-probability a row, in nats per sequence."""
+
+
+Leaf = Any
+"""A field of a source: an array, or what JAX puts in its place while it transforms."""
 
 
 @runtime_checkable

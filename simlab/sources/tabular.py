@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from simlab.sources.protocol import LogProbs, Tokens
+from simlab.sources.protocol import Leaf, LogProbs, Tokens
 
 _Floats = jax.Array | np.ndarray
 
@@ -27,9 +27,9 @@ class TabularSource:
     joint law [x * y] and the logarithms of mu [x] and p [x, y].
     """
 
-    cumulative: jax.Array
-    log_contexts: jax.Array
-    log_outputs: jax.Array
+    cumulative: Leaf
+    log_contexts: Leaf
+    log_outputs: Leaf
     vocabulary: int
     length: int
 
@@ -80,12 +80,14 @@ class TabularSource:
 
     def log_context(self, tokens: Tokens) -> LogProbs:
         """Log mu(context): a look-up."""
-        return self.log_contexts[tokens[:, 0] - self.vocabulary]
+        log_contexts: jax.Array = self.log_contexts
+        return log_contexts[tokens[:, 0] - self.vocabulary]
 
     def log_prob(self, tokens: Tokens) -> LogProbs:
         """Log p(outputs | context): a look-up."""
         code = jnp.sum(tokens[:, 1:] * self._powers(), axis=1)
-        return self.log_outputs[tokens[:, 0] - self.vocabulary, code]
+        log_outputs: jax.Array = self.log_outputs
+        return log_outputs[tokens[:, 0] - self.vocabulary, code]
 
     def _powers(self) -> jax.Array:
         return self.vocabulary ** jnp.arange(self.length - 1, -1, -1)

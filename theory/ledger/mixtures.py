@@ -37,10 +37,10 @@ def _between(case: Case) -> Bool[jax.Array, "*batch x"]:
 def _derivative(case: Case) -> Float[jax.Array, "*batch x"]:
     """d/dw KL(p || P_w) by automatic differentiation."""
     p, q, weight = _pair(case)
-    along = jax.jvp(
+    slope: jax.Array = jax.jvp(
         lambda w: skew_divergence(p, q, w), (weight,), (jnp.ones_like(weight),)
-    )
-    return along[1]
+    )[1]
+    return slope
 
 
 def _pearson(case: Case) -> Float[jax.Array, "*batch x"]:

@@ -62,11 +62,11 @@ def everywhere(case: Case) -> Bool[jax.Array, ""]:
 class Record:
     """One claim. Every property test, figure legend and search for violations reads it.
 
-    `function` gives both sides of the claim, `planted` those of a wrong version (another
-    constant, swapped roles) that every test must catch. `domain` says where the claim
-    applies. `tolerance` is relative to max(1, |left|, |right|), in double precision:
-    rounding, or the declared margin of a scaling law. At `tight_case` the two sides
-    agree within the relative `tight_within`.
+    `function` gives both sides of the claim, `planted` those of a wrong version
+    (another constant, swapped roles) that every test must catch. `domain` says where
+    the claim applies. `tolerance` is relative to max(1, |left|, |right|), in double
+    precision: rounding, or the declared margin of a scaling law. At `tight_case` the
+    two sides agree within the relative `tight_within`.
     """
 
     name: str

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
-from theory.information import kl
+from theory.information import jensen_shannon, kl
 from theory.ledger.cases import golden
 from theory.ledger.record import Case, Record, Side, Sides
 from theory.numerics import weighted_sum
@@ -21,11 +21,17 @@ from theory.tradeoff.loss_constraint import (
     mixture_posterior,
     optimal_gaps,
     optimum,
+    posterior_weight,
     total_weight,
 )
 from theory.typing import Nats
 
 _WORLDS = "Hypothesis and 12,000 random worlds, float64, every run of the tests"
+
+
+def _penalty(case: Case) -> jax.Array:
+    """The penalty as an array."""
+    return jnp.asarray(case.penalty)
 
 
 def _penalised(case: Case) -> Nats:
@@ -34,10 +40,12 @@ def _penalised(case: Case) -> Nats:
     return jnp.asarray(case.penalty) * found.proxy + found.capability
 
 
-def _penalised_optimum(case: Case) -> Nats:
-    """Penalty * G^_s(P*) + G_f(P*)."""
-    best = optimal_gaps(case.world, case.penalty)
-    return jnp.asarray(case.penalty) * best.proxy + best.capability
+def _jensen_shannon(case: Case) -> Nats:
+    """sum_x M JS_w(p^_s, p_f)."""
+    world = case.world
+    weight = posterior_weight(world, case.penalty)
+    spread = jensen_shannon(world.proxy.outputs, world.capability.outputs, weight)
+    return weighted_sum(total_weight(world, case.penalty), spread)
 
 
 def _optimum(case: Case, factor: float = 1.0) -> Nats:
@@ -72,7 +80,8 @@ def _by_log_penalty(
     def at(shift: jax.Array) -> Nats:
         return function(case._replace(penalty=given * jnp.exp(shift)))
 
-    return jax.jvp(at, (start,), (jnp.ones_like(start),))[1]
+    slope: jax.Array = jax.jvp(at, (start,), (jnp.ones_like(start),))[1]
+    return slope
 
 
 def _never_zero(case: Case) -> Bool[jax.Array, "*batch"]:
@@ -93,9 +102,9 @@ RECORDS = (
         assumptions="any world, penalty > 0",
         source="derived, notes (4.2)",
         side=Side.IDENTITY,
-        function=lambda c: Sides(_penalised_optimum(c), _optimum(c)),
+        function=lambda c: Sides(_optimum(c), _jensen_shannon(c)),
         evidence=_WORLDS,
-        planted=lambda c: Sides(_proxy(c) + _capability(c), _optimum(c)),
+        planted=lambda c: Sides(_proxy(c) + _capability(c), _jensen_shannon(c)),
     ),
     Record(
         name="compensation",
@@ -158,7 +167,7 @@ RECORDS = (
         source="derived, notes (4.6)",
         side=Side.IDENTITY,
         function=lambda c: Sides(
-            _by_log_penalty(c, _proxy), c.penalty * slopes(c.world, c.penalty).proxy
+            _by_log_penalty(c, _proxy), _penalty(c) * slopes(c.world, c.penalty).proxy
         ),
         domain=_never_zero,
         evidence=_WORLDS,
@@ -173,7 +182,7 @@ RECORDS = (
         source="derived, notes (4.6)",
         side=Side.IDENTITY,
         function=lambda c: Sides(
-            _by_log_penalty(c, _capability), -c.penalty * _by_log_penalty(c, _proxy)
+            _by_log_penalty(c, _capability), -_penalty(c) * _by_log_penalty(c, _proxy)
         ),
         domain=_never_zero,
         evidence=_WORLDS,
@@ -187,7 +196,7 @@ RECORDS = (
         assumptions="any world, penalty > 0",
         source="derived, notes (4.6)",
         side=Side.IDENTITY,
-        function=lambda c: Sides(_by_log_penalty(c, _optimum), c.penalty * _proxy(c)),
+        function=lambda c: Sides(_by_log_penalty(c, _optimum), _penalty(c) * _proxy(c)),
         domain=_never_zero,
         evidence=_WORLDS,
         planted=lambda c: Sides(_by_log_penalty(c, _optimum), _proxy(c)),
@@ -227,7 +236,7 @@ RECORDS = (
         assumptions="any world, penalty > 0",
         source="derived, notes 11.2 (f)",
         side=Side.IDENTITY,
-        function=lambda c: Sides(_optimum(c), c.penalty * _optimum(_swapped(c))),
+        function=lambda c: Sides(_optimum(c), _penalty(c) * _optimum(_swapped(c))),
         evidence=_WORLDS,
         planted=lambda c: Sides(_optimum(c), _optimum(_swapped(c))),
     ),

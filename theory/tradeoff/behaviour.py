@@ -12,7 +12,7 @@ from theory.typing import Array, Nats
 
 
 def event_probability(
-    policy: Policy, event: Bool[Array, "*#batch x y"]
+    policy: Policy, event: Bool[Array, "*#batch #x y"]
 ) -> Float[jax.Array, "*batch x"]:
     """P(A|x), the probability that a policy's output lies in an event.
 
@@ -27,7 +27,7 @@ def event_probability(
 
 
 def optimal_event_probability(
-    world: World, penalty: Number, event: Bool[Array, "*#batch x y"]
+    world: World, penalty: Number, event: Bool[Array, "*#batch #x y"]
 ) -> Float[jax.Array, "*batch x"]:
     """P*(A|x), the probability of an event under the optimal policy.
 

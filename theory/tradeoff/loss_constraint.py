@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from theory.information import jensen_shannon, kl
+from theory.information import kl
 from theory.laws import World
 from theory.numerics import weighted_sum
-from theory.tradeoff.gaps import Gaps, gaps
+from theory.tradeoff.gaps import Gaps, gap, gaps
 from theory.tradeoff.shapes import Number, Policy, by_context
 from theory.typing import Nats
 
@@ -83,9 +83,10 @@ def mixture_posterior(
 def optimum(world: World, penalty: Number) -> Nats:
     """J, the least value of penalty * G^_s + G_f over all policies.
 
-    Formula: J = sum_x M JS_w(p^_s, p_f), with JS_w(p, q) = w KL(p||P_w) + (1-w) KL(q||
-    P_w). Shapes: penalty [...] -> [...]. Unit: nats. Domain: penalty >= 0. Concave and
-    non-decreasing in the penalty, J(0) = 0. Source: derived, notes (4.2).
+    Formula: J = sum_x [penalty mu^_s KL(p^_s||P*) + mu_f KL(p_f||P*)], which is sum_x M
+    JS_w(p^_s, p_f); this form keeps its digits at any penalty. Shapes: penalty [...] ->
+    [...]. Unit: nats. Domain: penalty >= 0. Concave and non-decreasing in the penalty,
+    J(0) = 0. Source: derived, notes (4.2).
 
     >>> from theory.laws import Law
     >>> one = jnp.array([1.0])
@@ -93,11 +94,11 @@ def optimum(world: World, penalty: Number) -> Nats:
     >>> print(f"{float(optimum(World(safe, safe, able), 1.0)):.4f}")
     1.3863
     """
-    weight = posterior_weight(world, penalty)
-    return weighted_sum(
-        total_weight(world, penalty),
-        jensen_shannon(world.proxy.outputs, world.capability.outputs, weight),
+    best = mixture_posterior(world, penalty)
+    kept = weighted_sum(
+        by_context(penalty) * world.proxy.contexts, kl(world.proxy.outputs, best)
     )
+    return kept + gap(world.capability, best)
 
 
 def excess(world: World, policy: Policy, penalty: Number) -> Nats:

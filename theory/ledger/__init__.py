@@ -1,0 +1,73 @@
+"""The one table of claims: identities, bounds, scaling laws and kept falsehoods.
+
+Property tests, negative controls, tightness tests, searches for violations, legends of
+figures and the documentation iterate over it: a new claim gets all of them by being
+listed.
+"""
+
+import difflib
+
+from theory.ledger import (
+    behaviour,
+    bounds,
+    certificate,
+    false,
+    limits,
+    mixtures,
+    overlap,
+    proxy,
+    rates,
+    solution,
+)
+from theory.ledger.record import (
+    Case,
+    Record,
+    Side,
+    Sides,
+    Status,
+    everywhere,
+    looseness,
+    violation,
+)
+
+LEDGER: tuple[Record, ...] = (
+    *mixtures.RECORDS,
+    *solution.RECORDS,
+    *rates.RECORDS,
+    *bounds.RECORDS,
+    *proxy.RECORDS,
+    *limits.RECORDS,
+    *overlap.RECORDS,
+    *certificate.RECORDS,
+    *behaviour.RECORDS,
+    *false.RECORDS,
+)
+"""Every claim of the theory, in the order of the notes."""
+
+
+def find(name: str) -> Record:
+    """The record of that name. Raises KeyError with the closest names.
+
+    >>> find("optimum").side
+    <Side.IDENTITY: 'identity'>
+    """
+    for record in LEDGER:
+        if record.name == name:
+            return record
+    names = [record.name for record in LEDGER]
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.3)
+    raise KeyError(f"no claim named {name!r}; did you mean {' or '.join(close) or '?'}")
+
+
+__all__ = [
+    "LEDGER",
+    "Case",
+    "Record",
+    "Side",
+    "Sides",
+    "Status",
+    "everywhere",
+    "find",
+    "looseness",
+    "violation",
+]
