@@ -55,8 +55,9 @@ test-slow: $(VENV)/ready-$(EXTRA)  ## the tests that take minutes
 test-deep: $(VENV)/ready-$(EXTRA)  ## every property with 2,000 examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "not slow"
 
-golden: $(VENV)/ready-demo  ## run the committed results again
-	$(BIN)/python -m experiments.golden
+golden: $(VENV)/ready-demo  ## run the committed results again, into experiments/golden
+	$(BIN)/simlab run tradeoff_penalty --preset laptop
+	$(BIN)/python -m experiments.keep tradeoff_penalty
 
 clean:  ## remove what was made, results excepted
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

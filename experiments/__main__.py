@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from experiments.arguments import parsed, run_arguments
+from experiments.arguments import parsed, repeatable, run_arguments
 from experiments.claim import EXIT_CODES, EXIT_USAGE, Claim, UsageError, Verdict
 from experiments.registry import CLAIMS, load
 
@@ -56,6 +56,7 @@ def run(arguments: Sequence[str]) -> int:
         options.out,
         fresh=options.fresh,
         quiet=options.quiet,
+        command=repeatable(["simlab", "run", *arguments]),
     )
     return _report(result)
 
@@ -116,8 +117,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return EXIT_INTERRUPTED
-    except (ValueError, OSError) as error:
-        print(f"simlab: error: {' '.join(str(error).split())}", file=sys.stderr)
+    except (ValueError, KeyError, OSError) as error:
+        text = error.args[0] if isinstance(error, KeyError) else error
+        print(f"simlab: error: {' '.join(str(text).split())}", file=sys.stderr)
         return EXIT_USAGE
 
 

@@ -51,11 +51,15 @@ def condensed(box: str) -> str:
 
     >>> condensed("╭─ Oops ─╮\n│ no such  │\n│ option   │\n│ ──────── │\n│ more │")
     'no such option'
+    >>> condensed(" Oops \n -------- \n no such option \n -------- \n more ")
+    'no such option'
     """
-    rows = [row.strip(" │") for row in box.splitlines() if row.startswith("│")]
-    sections = "\n".join(rows).split("─\n")
-    texts = [re.sub(r"[\s─]+", " ", section).strip() for section in sections]
-    message = texts[0] if texts and texts[0] else " ".join(box.split())
+    # A terminal that cannot draw boxes gets the title as a section of its own.
+    body = re.sub(r"^╭.*$", "", box, flags=re.M) if "╭" in box else box + "\n"
+    rule = re.compile(r"^[\s│]*[-─]{5,}[\s│]*$|^╰.*$", flags=re.M)
+    sections = rule.split(body)[0 if "╭" in box else 1 :]
+    texts = [re.sub(r"[\s│]+", " ", section).strip() for section in sections]
+    message = next((text for text in texts if text), " ".join(box.split()))
     message = re.sub(r"^Error parsing config: ", "", message)
     near = [text for text in texts if text.startswith("Perhaps you meant")]
     options = re.findall(r"--[\w-]+", " ".join(near))
@@ -81,6 +85,20 @@ def run_arguments(arguments: Sequence[str]) -> tuple[str, RunOptions[Any]]:
         description=CLAIMS[name].statement,
     )
     return name, options
+
+
+def repeatable(words: Sequence[str]) -> str:
+    """The command that makes a result again anywhere: without the place it was put.
+
+    >>> repeatable(["simlab", "run", "x", "--out", "there", "--seeds", "3"])
+    'simlab run x --seeds 3'
+    """
+    kept = [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if before != "--out" and not word.startswith("--out")
+    ]
+    return " ".join(word for word in kept if word not in ("--fresh", "--quiet"))
 
 
 RUN_HELP = (

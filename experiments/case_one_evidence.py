@@ -32,12 +32,13 @@ def zeta(data: xr.Dataset) -> np.ndarray:
             data["penalty"].values[:, None, None],
             data["optimum"].values[..., None, None],
         )
-    return np.asarray(certified)
+    return np.asarray(certified, np.float64)
 
 
 def per_training_sequence(values: np.ndarray, data: xr.Dataset) -> np.ndarray:
     """Certificates divided by the objective's mass 1 + penalty; last axis seeds."""
-    return values / (1 + data["penalty"].values[:, None])
+    shares: np.ndarray = values / (1 + data["penalty"].values[:, None])
+    return shares
 
 
 def case_one_evidence(

@@ -137,25 +137,30 @@ def _certificates(axes: Axes, data: xr.Dataset) -> None:
         (certified, "zeta", PALETTE[6]),
         (per_training_sequence(certified, data), "zeta / (1 + penalty)", PALETTE[5]),
     ):
-        flat = np.moveaxis(values, 2, 0).reshape(data.sizes["penalty"], -1)
-        middle = np.nanmedian(flat, axis=1)
+        low, middle, high = _quantiles(values)
         axes.plot(data["penalty"].values, middle, "o-", color=color, label=text)
         axes.fill_between(
-            data["penalty"].values,
-            np.nanquantile(flat, 0.1, axis=1),
-            np.nanquantile(flat, 0.9, axis=1),
-            color=color,
-            alpha=0.15,
-            lw=0,
+            data["penalty"].values, low, high, color=color, alpha=0.15, lw=0
         )
+    certified_any = np.any(certified > 0)
     axes.set(
         xscale="log",
-        yscale="log",
+        yscale="log" if certified_any else "linear",  # nothing finite has no logarithm
         xlabel="penalty",
         ylabel="certificate (nats per sequence)",
         title="Distance from the best policy (median, 10 to 90 %)",
     )
     axes.legend()
+
+
+def _quantiles(values: np.ndarray) -> np.ndarray:
+    """The 10, 50 and 90 % quantiles at every penalty over all runs that are finite."""
+    by_penalty = np.moveaxis(values, 2, 0).reshape(values.shape[2], -1)
+    rows = [row[np.isfinite(row)] for row in by_penalty]
+    levels = (0.1, 0.5, 0.9)
+    return np.array(
+        [np.quantile(row, levels) if row.size else np.full(3, np.nan) for row in rows]
+    ).T
 
 
 def _sem(values: np.ndarray) -> np.ndarray:

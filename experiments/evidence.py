@@ -58,13 +58,16 @@ def below_target(
     question: str, values: np.ndarray, target: float, units: str
 ) -> Evidence:
     """Are the runs trained well enough to judge by? If not, inconclusive."""
-    median = float(np.nanmedian(values))
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return undecided(question, units, "no finite run")
+    median = float(np.median(finite))
     return Evidence(
         question,
         Outcome.HOLDS if median < target else Outcome.INCONCLUSIVE,
         target - median,
         units,
-        f"median {median:.4f} (target: < {target}), largest {np.nanmax(values):.3f}",
+        f"median {median:.4f} (target: < {target}), largest {finite.max():.3f}",
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.claim import Outcome, Verdict
@@ -43,7 +44,8 @@ def print_verdict(result: "Result", verdict: Verdict) -> None:
     table = Table("question", "answer", "slack", "evidence", title=manifest["claim"])
     for item in verdict.evidence:
         answer = f"[{_COLORS[item.outcome]}]{item.outcome.value}[/]"
-        table.add_row(item.question, answer, f"{item.slack:.2g}", item.detail)
+        slack = f"{item.slack:.2g}"
+        table.add_row(escape(item.question), answer, slack, escape(item.detail))
     screen.print(table)
     for remark in verdict.remarks:
         screen.print(f"  {remark}", highlight=False)
@@ -61,14 +63,9 @@ def print_ledger() -> None:
 
     table = Table("record", "side", "statement", "source", "status")
     for record in LEDGER:
-        table.add_row(
-            record.name,
-            record.side.value,
-            record.statement,
-            record.source,
-            record.status.value,
-        )
-    console().print(table, markup=False)
+        cells = record.name, record.side.value, record.statement, record.source
+        table.add_row(*(escape(cell) for cell in cells), record.status.value)
+    console().print(table)
 
 
 def print_record(name: str) -> None:
@@ -76,7 +73,22 @@ def print_record(name: str) -> None:
     from theory.ledger import find
 
     record = find(name)
+    computed_by = record.function
+    rows = {
+        "statement": record.statement,
+        "side": record.side.value,
+        "status": record.status.value,
+        "assumptions": record.assumptions,
+        "source": record.source,
+        "evidence": record.evidence,
+        "computed by": f"{computed_by.__module__}.{computed_by.__qualname__}",
+        "tolerance": f"{record.tolerance:g} (relative)",
+        "tight when": record.tight_when,
+        "vacuous when": record.vacuous_when,
+        "counter-example": "kept" if record.counter_example else "",
+    }
     table = Table(show_header=False, title=record.name)
-    for label, text in record.summary().items():
-        table.add_row(label, text)
-    console().print(table, markup=False)
+    for label, text in rows.items():
+        if text:
+            table.add_row(label, escape(text))
+    console().print(table)

@@ -1,7 +1,6 @@
 """Runs a claim once: find or simulate, judge, store, draw."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -32,6 +31,7 @@ def run_claim(
     *,
     fresh: bool = False,
     quiet: bool = False,
+    command: str = "",
     say: Callable[[str], None] = print,
 ) -> storage.Result:
     """The stored result of a claim and a configuration, simulated if it is not there.
@@ -59,7 +59,7 @@ def run_claim(
             "config": document,
             "verdict": verdict.to_json(),
             "diverged_runs": int(data["diverged"].sum()) if "diverged" in data else 0,
-            "command": " ".join(["simlab", *sys.argv[1:]]),
+            "command": command,
             "code": code_version(),
             "machine": devices.describe(),
             "sweeps": bench.costs(),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from theory.chains import Chain, blended_chain, sequence_table
 
 from simlab.sources import TabularSource, dirichlet_chain
+from theory.chains import Chain, blended_chain, sequence_table
 from theory.laws import Law, World
 
 
@@ -87,6 +87,8 @@ def _chain(
     key: jax.Array, contexts: int, vocabulary: int, concentration: float
 ) -> Chain:
     """A random chain a context, its rows normalised in double precision."""
-    drawn = dirichlet_chain(key, contexts, vocabulary, concentration)
+    # Another precision draws other numbers: a world must not depend on the caller's.
+    with jax.enable_x64(False):
+        drawn = dirichlet_chain(key, contexts, vocabulary, concentration)
     rows = [np.asarray(array, np.float64) for array in drawn]
     return Chain(*(row / row.sum(-1, keepdims=True) for row in rows))

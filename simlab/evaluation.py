@@ -75,9 +75,9 @@ def sequence_log_table(
 
 
 def exact_gap(
-    contexts: Float[_Floats, "*batch x"],
-    outputs: Float[_Floats, "*batch x y"],
-    logits: Float[_Floats, "*batch x node v"],
+    contexts: Float[_Floats, "*#batch x"],
+    outputs: Float[_Floats, "*#batch x y"],
+    logits: Float[_Floats, "*#batch x node v"],
 ) -> Float[jax.Array, "*batch"]:
     """The excess loss of a model on the law mu(x) p(y|x): a KL, hence exact near zero.
 
@@ -88,7 +88,7 @@ def exact_gap(
 
 
 def divergences(
-    outputs: Float[_Floats, "*batch x y"], logits: Float[_Floats, "*batch x node v"]
+    outputs: Float[_Floats, "*#batch x y"], logits: Float[_Floats, "*#batch x node v"]
 ) -> Float[jax.Array, "*batch x"]:
     """KL(p(.|x) || P(.|x)) of every context, nats per sequence."""
     table = jnp.asarray(outputs)
@@ -98,10 +98,10 @@ def divergences(
 
 
 def certificate(
-    gap_capability: Float[_Floats, "*batch"],
-    gap_proxy: Float[_Floats, "*batch"],
-    penalty: Float[_Floats, "*batch"],
-    optimum: Float[_Floats, "*batch"],
+    gap_capability: Float[_Floats, "*#batch"],
+    gap_proxy: Float[_Floats, "*#batch"],
+    penalty: Float[_Floats, "*#batch"],
+    optimum: Float[_Floats, "*#batch"],
 ) -> Float[jax.Array, "*batch"]:
     """Zeta = penalty * G^_s + G_f - J: how far a model is from the best policy of all.
 

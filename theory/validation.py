@@ -101,8 +101,6 @@ def _guess(array: np.ndarray, sums: np.ndarray, least_axes: int) -> str:
         return "the table does: did you pass the joint law, mu(x) p(y|x)?"
     if np.allclose(sums, 100, rtol=0, atol=0.5):
         return "did you pass percentages?"
-    if array.max() > 1 + tolerance and np.any(array != np.round(array)):
-        return "did you forget to normalise?"
-    if array.max() > 1 + tolerance:
+    if array.max() > 1 and np.all(array == np.round(array)):
         return "did you pass counts?"
     return "did you forget to normalise?"

@@ -78,7 +78,7 @@ def test_the_gap_of_the_law_itself_is_zero(x64: None) -> None:
 
 
 def test_impossible_outputs_and_absent_contexts_count_nothing(x64: None) -> None:
-    mu, outputs = law()
+    _, outputs = law()
     outputs[:, 0] = 0.0
     outputs /= outputs.sum(-1, keepdims=True)
     logits = jnp.zeros((X, 1 + V + V**2, V))

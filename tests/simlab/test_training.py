@@ -11,7 +11,6 @@ from simlab.sweeps import SweepReport, counted_compilations
 from simlab.training import Adam, Sgd, advance, begin, learning_rate_shape, run
 from tests.simlab.toys import CAPABILITY, MODELS, SAFETY, hyper, same_bits, setup, table
 
-
 trained = jax.jit(run, static_argnums=0)
 
 

@@ -126,51 +126,57 @@ def jensen_shannon_least(tv: Number, weight: Number) -> Nats:
     """
     t, w = jnp.broadcast_arrays(jnp.asarray(tv) * 1.0, jnp.asarray(weight) * 1.0)
     t, w = clip_probability(t), clip_probability(w)
-    return _two_point_js(_least_point(t, w), t, w)
+    return _two_point_js(_least_place(t, w), t, w)
 
 
-def _least_point(
+def _least_place(
     t: Float[jax.Array, "*batch"], w: Float[jax.Array, "*batch"]
 ) -> Float[jax.Array, "*batch"]:
-    """The b in [0, 1-t] at which JS_w((b+t, 1-b-t), (b, 1-b)) is least."""
-    t, w = jax.lax.stop_gradient(t), jax.lax.stop_gradient(w)
+    """The u at which JS_w((b+t, 1-b-t), (b, 1-b)) is least, b = (1-t) sigmoid(u).
 
-    def slope(b: jax.Array) -> jax.Array:
-        heads, tails = b + w * t, (1 - b) - w * t
-        up, down = (1 - w) * t, w * t
+    The minimum may be exponentially close to either end, hence the search in u.
+    """
+    t, w = jax.lax.stop_gradient(t), jax.lax.stop_gradient(w)
+    up, down = (1 - w) * t, w * t
+
+    def slope(place: jax.Array) -> jax.Array:
+        heads = (1 - t) * jax.nn.sigmoid(place) + down
+        tails = (1 - t) * jax.nn.sigmoid(-place) + up
         # First-order terms cancel identically, so only the excesses are summed.
         above = log1p_excess(up / heads) - log1p_excess(-up / tails)
         below = log1p_excess(-down / heads) - log1p_excess(down / tails)
         return w * above + (1 - w) * below
 
-    def halve(
-        _: object, ends: tuple[jax.Array, jax.Array]
-    ) -> tuple[jax.Array, jax.Array]:
+    def halve(_: object, ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, ...]:
         low, high = ends
         middle = (low + high) / 2
         rising = slope(middle) > 0
         return jnp.where(rising, low, middle), jnp.where(rising, middle, high)
 
-    halvings = np.finfo(t.dtype).nmant + 8
-    low, high = jax.lax.fori_loop(0, halvings, halve, (jnp.zeros_like(t), 1 - t))
+    precision = np.finfo(t.dtype)
+    far = jnp.full_like(t, -0.8 * np.log(float(precision.tiny)))
+    low, high = jax.lax.fori_loop(0, precision.nmant + 8, halve, (-far, far))
     return jnp.asarray(jax.lax.stop_gradient((low + high) / 2))
 
 
 def _two_point_js(
-    b: Float[jax.Array, "*batch"],
+    place: Float[jax.Array, "*batch"],
     t: Float[jax.Array, "*batch"],
     w: Float[jax.Array, "*batch"],
 ) -> Float[jax.Array, "*batch"]:
-    """JS_w((b+t, 1-b-t), (b, 1-b)), from the difference t as it stands."""
-    heads, tails = b + w * t, (1 - b) - w * t
-    inside = (heads > 0) & (tails > 0)  # else w or t is at an end, and JS_w = 0
-    heads, tails = jnp.where(inside, heads, 0.5), jnp.where(inside, tails, 0.5)
+    """JS_w((b+t, 1-b-t), (b, 1-b)), b = (1-t) sigmoid(place), without cancellation."""
+    heads, tails = ((1 - t) * jax.nn.sigmoid(side) for side in (place, -place))
     up, down = (1 - w) * t, w * t
-    first = divergence_terms(heads + up, heads, up)
-    first += divergence_terms(tails - up, tails, -up)
-    second = divergence_terms(heads - down, heads, -down)
-    second += divergence_terms(tails + down, tails, down)
-    return jnp.where(inside, w * first + (1 - w) * second, 0.0)
+    # If b + w t is 0, then so are w t and the divergence that would be infinite.
+    first = divergence_terms(
+        jnp.where(heads + down > 0, heads + t, 0), heads + down, up
+    )
+    first += divergence_terms(tails, tails + up, -up)
+    second = divergence_terms(heads, heads + down, -down)
+    second += divergence_terms(
+        jnp.where(tails + up > 0, tails + t, 0), tails + up, down
+    )
+    return w * first + (1 - w) * second
 
 
 def binary_data_processing_kl(p: Vector, q: Vector, weight: Number) -> Nats:

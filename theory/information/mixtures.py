@@ -45,8 +45,8 @@ def skew_divergence(p: Vector, q: Vector, weight: Number) -> Nats:
 
     Formula: KL(p || w p + (1-w) q), with p - P_w = (1-w)(p - q) used as it stands, so
     that w near 1 keeps its digits. Shapes: p, q [..., k], weight [...] -> [...].
-    Unit: nats. Domain: w in [0, 1]; finite for w > 0, KL(p || q) at w = 0. Source:
-    standard.
+    Unit: nats. Domain: w in [0, 1]; KL(p || q) at w = 0, finite for w > 0 unless w p
+    underflows. Source: standard.
 
     >>> p, q = jnp.array([1.0, 0.0]), jnp.array([0.0, 1.0])
     >>> print(f"{float(skew_divergence(p, q, 0.5)):.6f}")

@@ -111,7 +111,7 @@ def _event(case: Case) -> Bool[jax.Array, "1 y"]:
 
 
 def _mixed_event(case: Case) -> Float[jax.Array, "*batch x"]:
-    """W p^_s(A) + (1 - w) p_f(A), and p_s(A) where neither has weight."""
+    """The mixture of the sources' P(A|x); p_s(A|x) where neither has weight."""
     weight = posterior_weight(case.world, case.penalty)
     proxy, able, kept = (
         event_probability(law.outputs, _event(case))

@@ -55,7 +55,7 @@ def _distance(case: Case) -> Float[jax.Array, "*batch x"]:
 
 
 def _spread(case: Case) -> Float[jax.Array, "*batch x"]:
-    """W (1 - w)."""
+    """The product w (1 - w)."""
     weight = _pair(case)[2]
     return weight * (1 - weight)
 

@@ -48,6 +48,7 @@ from theory.tradeoff.limits import (
     scalarised_limit,
 )
 from theory.tradeoff.loss_constraint import (
+    capability_weight,
     excess,
     mixture_posterior,
     optimal_gaps,
@@ -119,6 +120,7 @@ __all__ = [
     "capability_gap_total_variation",
     "capability_rate_linear",
     "capability_rate_quadratic",
+    "capability_weight",
     "concentration",
     "counter_examples",
     "departures",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from theory.laws import World, output_conflict
 from theory.numerics import weighted_sum
-from theory.tradeoff.loss_constraint import posterior_weight
+from theory.tradeoff.loss_constraint import capability_weight, posterior_weight
 from theory.tradeoff.overlap import support_overlap_capability, support_overlap_proxy
 from theory.tradeoff.shapes import Number, by_context
 from theory.typing import Array, Nats
@@ -40,7 +40,7 @@ def proxy_gap_bounds(world: World, penalty: Number) -> Interval:
     0.5000 0.6931
     """
     conflict = output_conflict(world)
-    other_weight = 1 - posterior_weight(world, penalty)
+    other_weight = capability_weight(world, penalty)
     return Interval(
         lower=2 * weighted_sum(world.proxy.contexts, (other_weight * conflict) ** 2),
         upper=_logarithmic(

@@ -10,9 +10,13 @@ from theory.information import chi_square
 from theory.laws import World
 from theory.numerics import weighted_sum
 from theory.tradeoff.gaps import Gaps, gaps
-from theory.tradeoff.loss_constraint import mixture_posterior, posterior_weight
-from theory.tradeoff.shapes import Number
-from theory.typing import Array, Nats, Table
+from theory.tradeoff.loss_constraint import (
+    capability_weight,
+    mixture_posterior,
+    posterior_weight,
+)
+from theory.tradeoff.shapes import Number, Policy
+from theory.typing import Array, Nats
 
 
 class Slopes(NamedTuple):
@@ -36,15 +40,14 @@ def slopes(world: World, penalty: Number) -> Slopes:
     -0.500
     """
     weight = posterior_weight(world, penalty)
+    other = capability_weight(world, penalty)
     best = mixture_posterior(world, penalty)
     difference = jnp.asarray(world.proxy.outputs) - world.capability.outputs
     pearson = jnp.sum(
         jnp.where(best > 0, difference**2 / jnp.where(best > 0, best, 1.0), 0.0),
         axis=-1,
     )
-    moved = weighted_sum(
-        jnp.asarray(world.proxy.contexts), weight * (1 - weight) ** 2 * pearson
-    )
+    moved = weighted_sum(jnp.asarray(world.proxy.contexts), weight * other**2 * pearson)
     proxy = -moved / jnp.asarray(penalty)
     return Slopes(proxy=proxy, capability=moved + jnp.zeros_like(proxy))
 
@@ -96,7 +99,7 @@ def at_infinite_penalty(world: World) -> Gaps:
 
 
 def _where_weighted(
-    contexts: Float[Array, "*batch x"], outputs: Table, otherwise: Table
+    contexts: Float[Array, "*#batch x"], outputs: Policy, otherwise: Policy
 ) -> Float[jax.Array, "*batch x y"]:
     """The outputs where the context has weight, `otherwise` elsewhere."""
     return jnp.where(jnp.asarray(contexts)[..., None] > 0, outputs, otherwise)

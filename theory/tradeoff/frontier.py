@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from theory.laws import World, exact_proxy
+from theory.laws import Law, World, exact_proxy
 from theory.tradeoff.bisection import last_below, widest_logarithm
 from theory.tradeoff.dynamics import at_infinite_penalty, at_zero_penalty
 from theory.tradeoff.gaps import Gaps, gap
@@ -48,13 +48,26 @@ def frontier_proxy(world: World, gap_proxy: Number) -> Nats:
     bound = jnp.asarray(gap_proxy)
     inside = bound > 0
     counted = jnp.where(inside, bound, 1.0)
-    penalty = supporting_penalty(world, counted)
+    beyond = counted >= at_zero_penalty(world).proxy
+    # Beyond, the search ends at a penalty whose gradients overflow: any other will do.
+    penalty = jnp.where(beyond, 1.0, supporting_penalty(world, counted))
     at = optimal_gaps(world, penalty)
     value = at.capability + penalty * (at.proxy - counted)
-    beyond = counted >= at_zero_penalty(world).proxy
     value = jnp.where(beyond, 0.0, jnp.maximum(value, 0.0))
-    edge = jnp.where(bound < 0, jnp.inf, at_infinite_penalty(world).capability)
-    return jnp.where(inside, value, edge)
+    return jnp.where(inside, value, _edge(world, bound))
+
+
+def _edge(world: World, bound: jax.Array) -> Nats:
+    """F^(0) where the bound is 0, inf below, with finite gradients wherever it is."""
+    limit = jax.lax.stop_gradient(at_infinite_penalty(world).capability)
+    finite = (bound == 0) & jnp.isfinite(limit)
+    # An infinite KL, even if unused, has an infinite gradient: ask about p^_s instead.
+    outputs = jnp.where(
+        finite[..., None, None], world.capability.outputs, world.proxy.outputs
+    )
+    able = Law(world.capability.contexts, outputs)
+    value = at_infinite_penalty(world._replace(capability=able)).capability
+    return jnp.where(finite, value, jnp.inf)
 
 
 def supporting_penalty(world: World, gap_proxy: Number) -> Nats:

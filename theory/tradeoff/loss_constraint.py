@@ -52,6 +52,22 @@ def posterior_weight(world: World, penalty: Number) -> Float[jax.Array, "*batch 
     return by_context(penalty) * world.proxy.contexts / jnp.where(weight > 0, weight, 1)
 
 
+def capability_weight(world: World, penalty: Number) -> Float[jax.Array, "*batch x"]:
+    """1 - w(x), the posterior probability that a draw at x is capability data.
+
+    Formula: 1 - w = mu_f / (mu_f + penalty mu^_s), with all its digits where w rounds
+    to 1. Shapes: penalty [...] -> [..., x]. Domain: penalty >= 0; 0 at undetermined
+    contexts. Source: derived, notes (4.1).
+
+    >>> from theory.laws import Law
+    >>> law = Law(jnp.array([1.0]), jnp.array([[1.0]]))
+    >>> float(capability_weight(World(law, law, law), 3.0)[0])
+    0.25
+    """
+    weight = total_weight(world, penalty)
+    return jnp.asarray(world.capability.contexts) / jnp.where(weight > 0, weight, 1)
+
+
 def mixture_posterior(
     world: World, penalty: Number, fallback: Policy | None = None
 ) -> Float[jax.Array, "*batch x y"]:
@@ -68,16 +84,13 @@ def mixture_posterior(
     >>> mixture_posterior(World(safe, safe, able), 3.0).tolist()
     [[0.75, 0.25]]
     """
-    weight = total_weight(world, penalty)[..., None]
-    positive = jnp.where(weight > 0, weight, 1.0)
-    # 1 - w is mu_f / M: a ratio too, so that a tiny share keeps its digits.
-    share_proxy = by_context(penalty)[..., None] * world.proxy.contexts[..., None]
-    share_capability = world.capability.contexts[..., None]
-    mixed = (share_proxy / positive) * world.proxy.outputs + (
-        share_capability / positive
-    ) * world.capability.outputs
+    mixed = (
+        posterior_weight(world, penalty)[..., None] * world.proxy.outputs
+        + capability_weight(world, penalty)[..., None] * world.capability.outputs
+    )
     kept = world.safety.outputs if fallback is None else fallback
-    return jnp.where(weight > 0, mixed, kept)
+    seen = total_weight(world, penalty)[..., None] > 0
+    return jnp.where(seen, mixed, kept)
 
 
 def optimum(world: World, penalty: Number) -> Nats:

@@ -71,7 +71,7 @@ def transfer(world: World, policy: Policy) -> Nats:
 
 
 def _log_ratio(world: World, policy: Policy) -> Float[jax.Array, "*batch x y"]:
-    """R = log p_s - log P, 0 where both vanish."""
+    """The log-ratio r = log p_s - log P, 0 where both vanish."""
     best, other = jnp.broadcast_arrays(world.safety.outputs, policy)
     counted = (best > 0) | (other > 0)
     return safe_log(jnp.where(counted, best, 1.0)) - safe_log(

@@ -11,19 +11,22 @@ from jaxtyping import Float
 from theory.information import kl
 from theory.laws import World
 from theory.numerics import safe_log, weighted_sum
-from theory.tradeoff.loss_constraint import posterior_weight, total_weight
+from theory.tradeoff.loss_constraint import (
+    capability_weight,
+    posterior_weight,
+    total_weight,
+)
 from theory.tradeoff.shapes import Number, Policy, by_context
 from theory.typing import Nats
 
 
 def _log_geometric(world: World, penalty: Number) -> Float[jax.Array, "*batch x y"]:
-    """W log p^_s + (1 - w) log p_f, with 0 log 0 = 0 for the source without weight."""
-    weight = posterior_weight(world, penalty)[..., None]
+    """The logarithm of p^_s^w p_f^(1-w), 0^0 = 1 for a source without weight."""
     parts = (
         jnp.where(share > 0, jnp.where(share > 0, share, 1.0) * safe_log(outputs), 0.0)
         for share, outputs in (
-            (weight, jnp.asarray(world.proxy.outputs)),
-            (1 - weight, jnp.asarray(world.capability.outputs)),
+            (posterior_weight(world, penalty)[..., None], world.proxy.outputs),
+            (capability_weight(world, penalty)[..., None], world.capability.outputs),
         )
     )
     return sum(parts, jnp.zeros(()))

@@ -9,7 +9,11 @@ from theory.information import (
 from theory.laws import World, output_conflict
 from theory.numerics import clip_probability, weighted_sum
 from theory.tradeoff.bounds import Interval
-from theory.tradeoff.loss_constraint import posterior_weight, total_weight
+from theory.tradeoff.loss_constraint import (
+    capability_weight,
+    posterior_weight,
+    total_weight,
+)
 from theory.tradeoff.shapes import Number
 from theory.typing import Nats
 
@@ -51,7 +55,7 @@ def capability_gap_data_processing(world: World, penalty: Number) -> Nats:
     >>> print(f"{float(value):.4f}")
     0.6931
     """
-    weight = 1 - posterior_weight(world, penalty)
+    weight = capability_weight(world, penalty)
     least = binary_data_processing_kl(
         world.capability.outputs, world.proxy.outputs, weight
     )
@@ -72,7 +76,7 @@ def proxy_gap_total_variation(world: World, penalty: Number) -> Nats:
     >>> print(f"{float(proxy_gap_total_variation(World(safe, safe, able), 1.0)):.4f}")
     0.5000
     """
-    distance = (1 - posterior_weight(world, penalty)) * output_conflict(world)
+    distance = capability_weight(world, penalty) * output_conflict(world)
     return weighted_sum(world.proxy.contexts, best_kl(clip_probability(distance)))
 
 
@@ -112,10 +116,11 @@ def optimum_bounds(world: World, penalty: Number) -> Interval:
     1.0000 1.3863
     """
     weight = posterior_weight(world, penalty)
+    other = capability_weight(world, penalty)
     conflict = output_conflict(world)
     counts = total_weight(world, penalty)
     return Interval(
-        lower=2 * weighted_sum(counts, weight * (1 - weight) * conflict**2),
+        lower=2 * weighted_sum(counts, weight * other * conflict**2),
         upper=weighted_sum(counts, binary_entropy(clip_probability(weight)) * conflict),
     )
 

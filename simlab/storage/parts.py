@@ -1,0 +1,111 @@
+"""The numbered pieces of an unfinished result, kept so that a cut-off run resumes."""
+
+import contextlib
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Shaped
+
+from simlab.storage.files import StorageError, explained, locked, write_bytes_atomic
+
+
+class Parts:
+    """The numbered pieces of an unfinished result, kept for a run that is cut off.
+
+    `fingerprint` says what makes the parts (configuration, code version): parts of
+    another fingerprint are refused, or with `fresh=True` deleted (`cleared` counts
+    them). A part that fails its checksum is listed in `damaged` and reads as absent.
+    While this is open no other process can open the directory.
+
+    Raises:
+        StorageError: directory in use, other fingerprint, disk full or read-only.
+    """
+
+    def __init__(
+        self, directory: Path | str, fingerprint: str, *, fresh: bool = False
+    ) -> None:
+        self.directory = Path(directory)
+        self.damaged: list[int] = []
+        self._folder = self.directory / "parts"
+        self._fingerprint = fingerprint.encode()
+        with contextlib.ExitStack() as stack, explained(self._folder):
+            stack.enter_context(locked(self.directory))
+            old = self._indices()
+            self.cleared = len(old) if fresh else 0
+            mark = self._folder / "fingerprint"
+            same = mark.is_file() and mark.read_bytes() == self._fingerprint
+            if old and not same and not fresh:
+                raise StorageError(
+                    f"{self.directory}: holds {len(old)} parts of another "
+                    "configuration or code version; start again with fresh=True"
+                )
+            if not same or fresh:
+                shutil.rmtree(self._folder, ignore_errors=True)
+                write_bytes_atomic(mark, self._fingerprint)
+            for leftover in self.directory.rglob(".*.tmp"):
+                leftover.unlink()
+            self._stack = stack.pop_all()
+
+    def write(self, index: int, arrays: Mapping[str, Any]) -> None:
+        """Keep the arrays of a part (what np.asarray takes), whole or not at all."""
+        if index < 0:
+            raise StorageError(f"part {index}: parts are numbered from 0")
+        values = {name: np.asarray(array) for name, array in arrays.items()}
+        for name, array in values.items():
+            if array.dtype.kind not in "biufcUS":
+                raise StorageError(f"part {index}: {name} has dtype {array.dtype}")
+        payload = io.BytesIO()
+        payload.write(json.dumps(list(values)).encode() + b"\n")
+        np.savez(payload, *values.values())
+        body = payload.getvalue()
+        write_bytes_atomic(self._file(index), self._seal(index, body) + body)
+        self.damaged = [other for other in self.damaged if other != index]
+
+    def read(self, index: int) -> dict[str, Shaped[np.ndarray, "..."]] | None:
+        """The arrays of a part, or None if it is absent or damaged."""
+        body = self._body(index)
+        if body is None:
+            return None
+        names, _, archive = body.partition(b"\n")
+        with np.load(io.BytesIO(archive), allow_pickle=False) as arrays:
+            return {n: arrays[f"arr_{i}"] for i, n in enumerate(json.loads(names))}
+
+    def finished(self) -> list[int]:
+        """The indices of the undamaged parts, in order."""
+        return [index for index in self._indices() if self._body(index) is not None]
+
+    def close(self) -> None:
+        """Let other processes open the directory."""
+        self._stack.close()
+
+    def __enter__(self) -> "Parts":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _file(self, index: int) -> Path:
+        return self._folder / f"{index:06d}.part"
+
+    def _indices(self) -> list[int]:
+        stems = [file.stem for file in self._folder.glob("*.part")]
+        return sorted(int(stem) for stem in stems if stem.isdecimal())
+
+    def _seal(self, index: int, body: bytes) -> bytes:
+        return hashlib.sha256(self._fingerprint + b"\n%d\n" % index + body).digest()
+
+    def _body(self, index: int) -> bytes | None:
+        with explained(self._file(index)):
+            if not self._file(index).exists():
+                return None
+            content = self._file(index).read_bytes()
+        if content[:32] == self._seal(index, content[32:]):
+            return content[32:]
+        self.damaged = sorted({*self.damaged, index})
+        return None
