@@ -124,6 +124,7 @@ def _residuals(axes: Axes, data: xr.Dataset) -> None:
     axes.axhspan(-2, 2, color="0.85", zorder=0)
     axes.set(
         xscale="log",
+        xlim=_penalty_range(data),
         xlabel="penalty",
         ylabel="measured minus exact (standard errors)",
         title="Residuals of every cell (band: two standard errors)",
@@ -142,15 +143,22 @@ def _certificates(axes: Axes, data: xr.Dataset) -> None:
         axes.fill_between(
             data["penalty"].values, low, high, color=color, alpha=0.15, lw=0
         )
-    certified_any = np.any(certified > 0)
     axes.set(
         xscale="log",
-        yscale="log" if certified_any else "linear",  # nothing finite has no logarithm
+        xlim=_penalty_range(data),
+        # An axis on which nothing is finite has no logarithm.
+        yscale="log" if np.any(certified > 0) else "linear",
         xlabel="penalty",
         ylabel="certificate (nats per sequence)",
         title="Distance from the best policy (median, 10 to 90 %)",
     )
     axes.legend()
+
+
+def _penalty_range(data: xr.Dataset) -> tuple[float, float]:
+    """The axis of penalties, given also where no run is finite."""
+    penalty = data["penalty"].values
+    return float(penalty[0]) / 1.6, float(penalty[-1]) * 1.6
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:

@@ -46,7 +46,7 @@ def run_claim(
             say(f"found a finished result in {found.path}; --fresh runs it again")
             return _complete(found, claim)
     partial = storage.partial_directory(out, name, document)
-    begin = time.monotonic()
+    begin, code = time.monotonic(), code_version()
     with storage.Parts(partial, _fingerprint(document), fresh=fresh) as parts:
         if kept := len(parts.finished()):
             say(f"going on where a run was cut off: {kept} chunks are there already")
@@ -60,7 +60,7 @@ def run_claim(
             "verdict": verdict.to_json(),
             "diverged_runs": int(data["diverged"].sum()) if "diverged" in data else 0,
             "command": command,
-            "code": code_version(),
+            "code": code,
             "machine": devices.describe(),
             "sweeps": bench.costs(),
             "wall_seconds": round(time.monotonic() - begin, 1),
