@@ -18,9 +18,7 @@ class PairLoss(NamedTuple):
     safety: Float[jax.Array, ""]
 
 
-def sequence_losses(
-    model: Model, params: Params, tokens: Tokens
-) -> LogProbs:
+def sequence_losses(model: Model, params: Params, tokens: Tokens) -> LogProbs:
     """Next-token loss of every row, summed over its outputs.
 
     Formula: -sum_t log P(y_t | x, y_1 .. y_{t-1}). Unit: nats per sequence.

@@ -6,7 +6,7 @@ Shape suffixes: B batch, L position, D width, H head, K width of a head, F hidde
 import enum
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -34,9 +34,8 @@ class Activation(enum.Enum):
 class Transformer:
     """A decoder transformer as a `Model`; every field is static.
 
-    RMSNorm before attention, before the feed-forward half and before the head; no bias,
-    no dropout. Errors: ValueError when the heads do not divide the width, or a head's
-    width is odd under rotary positions.
+    RMSNorm before attention, feed-forward half and head; no bias, no dropout. Errors:
+    ValueError when heads do not divide the width, or rotary heads have odd width.
     """
 
     vocabulary: int
@@ -51,14 +50,11 @@ class Transformer:
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
-            raise ValueError(
-                f"heads={self.heads} must divide width={self.width}; "
-                "each head takes an equal share of the width"
-            )
+            raise ValueError(f"heads={self.heads} must divide width={self.width}")
         if self.positions is Positions.ROTARY and (self.width // self.heads) % 2:
             raise ValueError(
-                f"width={self.width} over heads={self.heads} gives heads of odd width; "
-                "rotary positions turn pairs: choose an even width per head"
+                f"width={self.width} over heads={self.heads} gives heads of odd "
+                "width; rotary positions turn pairs: choose an even width per head"
             )
 
     def init(self, key: jax.Array) -> Params:
@@ -69,17 +65,14 @@ class Transformer:
         self, params: Params, tokens: Int[jax.Array, "batch length"]
     ) -> Float[jax.Array, "batch length vocabulary"]:
         """Logits of the next output after every prefix of every row."""
-        decoder = nnx.merge(_structure(self), params)
-        logits: jax.Array = decoder(tokens)
-        return logits
+        return _array(nnx.merge(_structure(self), params)(tokens))
 
 
 @functools.cache
 def _structure(config: Transformer) -> Any:
     """The module's graph, without arrays: split once for each configuration."""
-    return nnx.graphdef(
-        nnx.eval_shape(lambda: _Decoder(config, nnx.Rngs(jax.random.key(0))))
-    )
+    abstract = nnx.eval_shape(lambda: _Decoder(config, nnx.Rngs(0)))
+    return nnx.graphdef(abstract)
 
 
 def _rotate(x_BLHK: jax.Array) -> jax.Array:
@@ -89,9 +82,12 @@ def _rotate(x_BLHK: jax.Array) -> jax.Array:
     angle = (jnp.arange(length)[:, None] * rate)[:, None, :]
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     first, second = x_BLHK[..., :half], x_BLHK[..., half:]
-    return jnp.concatenate(
-        [first * cos - second * sin, first * sin + second * cos], axis=-1
-    )
+    turned = first * cos - second * sin, first * sin + second * cos
+    return jnp.concatenate(turned, axis=-1)
+
+
+def _array(x: Any) -> jax.Array:
+    return cast(jax.Array, x)  # flax's layers are not annotated
 
 
 def _linear(rows: int, columns: int, rngs: nnx.Rngs) -> nnx.Linear:
@@ -102,7 +98,7 @@ class _Block(nnx.Module):
     def __init__(self, config: Transformer, rngs: nnx.Rngs) -> None:
         self.config = config
         width, hidden = config.width, config.expansion * config.width
-        gates = 2 if config.activation is Activation.SWIGLU else 1
+        gates = 1 + (config.activation is Activation.SWIGLU)
         self.norm_attention = nnx.RMSNorm(width, rngs=rngs)
         self.query_key_value = _linear(width, 3 * width, rngs)
         self.attention_out = _linear(width, width, rngs)
@@ -111,26 +107,21 @@ class _Block(nnx.Module):
         self.down = _linear(hidden, width, rngs)
 
     def attend(self, x_BLD: jax.Array) -> jax.Array:
-        batch, length, width = x_BLD.shape
-        heads = self.config.heads
+        (batch, length, width), heads = x_BLD.shape, self.config.heads
         packed = self.query_key_value(self.norm_attention(x_BLD))
         packed = packed.reshape(batch, length, 3, heads, width // heads)
         query, key, value = packed[:, :, 0], packed[:, :, 1], packed[:, :, 2]
         if self.config.positions is Positions.ROTARY:
             query, key = _rotate(query), _rotate(key)
         mixed = jax.nn.dot_product_attention(query, key, value, is_causal=True)
-        out: jax.Array = self.attention_out(mixed.reshape(batch, length, width))
-        return out
+        return _array(self.attention_out(mixed.reshape(batch, length, width)))
 
     def feed_forward(self, x_BLD: jax.Array) -> jax.Array:
         up_BLF = self.up(self.norm_hidden(x_BLD))
         if self.config.activation is Activation.SWIGLU:
             gate, up = jnp.split(up_BLF, 2, axis=-1)
-            active = jax.nn.silu(gate) * up
-        else:
-            active = jax.nn.gelu(up_BLF)
-        out: jax.Array = self.down(active)
-        return out
+            return _array(self.down(jax.nn.silu(gate) * up))
+        return _array(self.down(jax.nn.gelu(up_BLF)))
 
     def __call__(self, x_BLD: jax.Array) -> jax.Array:
         x_BLD = x_BLD + self.attend(x_BLD)
@@ -154,5 +145,4 @@ class _Decoder(nnx.Module):
             x_BLD = x_BLD + self.place(jnp.arange(tokens.shape[1]))
         for block in self.blocks:
             x_BLD = block(x_BLD)
-        logits: jax.Array = self.head(self.norm(x_BLD))
-        return logits
+        return _array(self.head(self.norm(x_BLD)))

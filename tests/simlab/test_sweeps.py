@@ -1,5 +1,6 @@
 """Sweeps: one compilation, the bits of single runs, nothing lost when cut off."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,22 +23,24 @@ from simlab.training import Trace, run
 from tests.simlab.toys import same_bits, setup, stacked
 
 RUNS = 5
-MADE = setup()
+SETUPS = {"tabular": setup("tabular"), "transformer": setup("transformer")}
 
 
-@pytest.fixture(scope="module")
-def singles() -> list[Trace]:
-    hypers, keys = stacked(MADE, RUNS)
+def swept(model: str = "tabular", **fields: Any) -> Trace:
+    made = SETUPS[model]
+    trace: Trace = sweep(run_task(made), stacked(made, RUNS), Plan(**fields))
+    return trace
+
+
+@functools.cache
+def singles(model: str) -> list[Trace]:
+    made = SETUPS[model]
+    hypers, keys = stacked(made, RUNS)
     single = jax.jit(run, static_argnums=0)
     return [
-        single(MADE, jax.tree.map(lambda leaf, i=i: leaf[i], hypers), keys[i])
+        single(made, jax.tree.map(lambda leaf, i=i: leaf[i], hypers), keys[i])
         for i in range(RUNS)
     ]
-
-
-def swept(**fields: Any) -> Trace:
-    trace: Trace = sweep(run_task(MADE), stacked(MADE, RUNS), Plan(**fields))
-    return trace
 
 
 def nth(trace: Trace, index: int) -> Trace:
@@ -45,19 +48,19 @@ def nth(trace: Trace, index: int) -> Trace:
     return taken
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-@pytest.mark.parametrize("chunk", [2, 4, 16])
+@pytest.mark.parametrize("model", SETUPS)
+@pytest.mark.parametrize(("devices", "chunk"), [(1, 4), (2, 2), (2, 16)])
 def test_a_mapped_sweep_has_the_bits_of_single_runs(
-    devices: int, chunk: int, singles: list[Trace]
+    model: str, devices: int, chunk: int
 ) -> None:
-    got = swept(chunk=chunk, devices=tuple(jax.local_devices()[:devices]))
-    for index, single in enumerate(singles):
+    got = swept(model, chunk=chunk, devices=tuple(jax.local_devices()[:devices]))
+    for index, single in enumerate(singles(model)):
         same_bits(nth(got, index), single)
 
 
-def test_a_vmapped_sweep_agrees_to_rounding(singles: list[Trace]) -> None:
-    got = swept(executor=Executor.VMAP)
-    for index, single in enumerate(singles):
+def test_a_vmapped_sweep_agrees_to_rounding() -> None:
+    got = swept("transformer", executor=Executor.VMAP)
+    for index, single in enumerate(singles("transformer")):
         for a, b in zip(
             jax.tree.leaves(nth(got, index)), jax.tree.leaves(single), strict=True
         ):
@@ -131,16 +134,15 @@ def test_a_damaged_chunk_is_run_again(
     assert report.runs_found == RUNS - 2
 
 
-def test_a_run_that_diverges_leaves_its_neighbours_alone(
-    singles: list[Trace],
-) -> None:
-    hypers, keys = stacked(MADE, RUNS)
+def test_a_run_that_diverges_leaves_its_neighbours_alone() -> None:
+    made = SETUPS["tabular"]
+    hypers, keys = stacked(made, RUNS)
     rates = hypers.learning_rate.at[2].set(np.nan)
     inputs = hypers._replace(learning_rate=rates), keys
-    got = sweep(run_task(MADE), inputs, Plan(chunk=4))
+    got = sweep(run_task(made), inputs, Plan(chunk=4))
     assert np.isnan(np.asarray(got.records.loss)[2, -1])
     for index in (0, 1, 3, 4):
-        same_bits(nth(got, index), singles[index])
+        same_bits(nth(got, index), singles("tabular")[index])
 
 
 def test_a_grid_counts_its_last_axis_fastest() -> None:
