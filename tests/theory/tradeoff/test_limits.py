@@ -1,5 +1,6 @@
 """Overlap functionals, closed-form limits and the envelope: values at known places."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from theory.tradeoff import (
     weighted_overlap,
 )
 
+points_of, value_of, cost_of = map(jax.jit, (frontier_points, optimum, frontier))
 FUNCTIONALS = [
     overlap_coefficient,
     support_overlap_capability,
@@ -57,8 +59,8 @@ def test_the_overlap_coefficient_is_the_share_of_the_family(share, x64):
 
 def test_optimum_and_frontier_rise_with_overlap(x64):
     worlds = [overlapping(share) for share in np.linspace(0, 1, 11)]
-    values = np.array([optimum(world, 1.0) for world in worlds])
-    costs = np.array([frontier(world, 0.05) for world in worlds])
+    values = np.array([value_of(world, 1.0) for world in worlds])
+    costs = np.array([cost_of(world, 0.05) for world in worlds])
     assert_below(values[:-1], values[1:])
     assert_below(costs[:-1], costs[1:])
     assert_below(np.diff(values, 2), 0.0, 1e-14)  # J is concave in overlap: rounding
@@ -74,7 +76,7 @@ def test_capability_gap_at_a_fixed_penalty_may_fall_with_overlap(x64):
 
 
 def test_the_limits_are_ordered(x64):
-    for name in WORLDS:
+    for name in ("golden_b", "overlap_half", "sparse"):
         world = WORLDS[name]()
         assert_below(minimum_limit(world), harmonic_limit(world), 1e-15)
         assert_close(harmonic_limit(world), scalarised_limit(world, 1.0), 0.0)
@@ -97,14 +99,14 @@ def test_the_root_frontier_is_that_of_the_root_limit(x64):
 
 
 def test_disjoint_outputs_lie_on_the_envelope(x64):
-    points = frontier_points(WORLDS["opposite_outputs"](), np.geomspace(0.01, 100, 9))
+    points = points_of(WORLDS["opposite_outputs"](), np.geomspace(1e-3, 1e3, 61))
     assert_close(envelope(points.safety, points.capability), 1.0, 1e-14)
     assert_close(envelope_capability(points.safety), points.capability, 1e-12)
 
 
 def test_no_ideal_learner_loses_more_than_log_two_on_both_sides(x64):
     for name in ("golden_a", "opposite_outputs", "misleading_proxy"):
-        points = frontier_points(WORLDS[name](), np.geomspace(1e-3, 1e3, 61))
+        points = points_of(WORLDS[name](), np.geomspace(1e-3, 1e3, 61))
         smaller = jnp.minimum(points.safety, points.capability)
         assert_below(smaller, np.log(2.0), 1e-14)  # rounding
 

@@ -106,7 +106,7 @@ def test_forbidden_outputs_make_the_transfer_say_nothing(x64):
     assert np.isinf(log_ratio_span(world, policy))
 
 
-@pytest.mark.parametrize("name", list(WORLDS))
+@pytest.mark.parametrize("name", ["golden_b", "far_proxy", "sparse"])
 def test_safety_bounds_hold_and_the_coarse_one_is_looser(name, x64):
     world, penalties = WORLDS[name](), np.geomspace(1e-3, 1e3, 9)
     found = optimal_gaps(world, penalties).safety
