@@ -45,7 +45,7 @@ def test_frontier_is_the_highest_supporting_line(name, x64):
 
 
 def test_a_wrong_frontier_would_be_seen(x64):
-    world = WORLDS["golden_b"]()
+    world = WORLDS["golden_a"]()
     lines = value_of(world, PENALTIES)[:, None] - PENALTIES[:, None] * GAPS
     best = jnp.maximum(jnp.max(lines, axis=0), 0.0)
     assert_must_fail(
