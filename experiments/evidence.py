@@ -130,7 +130,7 @@ def rises(question: str, differences: np.ndarray, level: float, units: str) -> E
         outcome = Outcome.VIOLATED
     else:
         outcome = Outcome.HOLDS if np.all(holm(up, level)) else Outcome.INCONCLUSIVE
-    least = float(differences.mean(axis=1).min())
+    least = float(np.min(differences.mean(axis=1)))
     return Evidence(
         question,
         outcome,
