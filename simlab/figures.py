@@ -43,7 +43,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def canvas(width: float, height: float) -> Figure:
+def canvas(width: float | int, height: float | int) -> Figure:
     """An empty figure (inches) that no global state knows of."""
     return Figure(figsize=(width, height), layout="constrained")
 

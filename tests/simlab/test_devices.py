@@ -1,0 +1,66 @@
+"""The machine: set once on purpose, described in full."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simlab import devices
+
+SCRIPT = """
+import json, jax
+from simlab import devices
+devices.configure(cores=3)
+print(json.dumps({
+    "devices": jax.local_device_count(),
+    "precision": devices.describe()["matmul_precision"],
+    "cache": jax.config.values["jax_compilation_cache_dir"],
+    "x64": jax.config.values["jax_enable_x64"],
+}))
+"""
+
+
+def configured(**environment: str) -> dict[str, object]:
+    """What a fresh process is like after `configure`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=kept | environment,
+    )
+    told: dict[str, object] = json.loads(done.stdout)
+    return told
+
+
+def test_configure_gives_every_core_a_device_and_full_products(tmp_path: Path) -> None:
+    told = configured(XDG_CACHE_HOME=str(tmp_path))
+    assert told == {
+        "devices": 3,
+        "precision": "highest",
+        "cache": str(tmp_path / "simlab" / "xla"),
+        "x64": False,
+    }
+
+
+def test_a_cache_directory_of_the_user_is_left_alone(tmp_path: Path) -> None:
+    told = configured(JAX_COMPILATION_CACHE_DIR=str(tmp_path / "mine"))
+    assert told["cache"] == str(tmp_path / "mine")
+
+
+def test_a_description_names_machine_and_software() -> None:
+    told = devices.describe()
+    assert told["backend"] == "cpu"
+    assert told["device_count"] == 2  # what the tests configure
+    assert set(devices.PACKAGES) == set(told["packages"])  # type: ignore[call-overload]
+    json.dumps(told)
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert devices.cache_directory() == Path.home() / ".cache" / "simlab" / "xla"
+    assert devices.usable_cores() >= 1
