@@ -108,7 +108,7 @@ def setup(config: Config) -> Setup:
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        penalties=3, overlaps=(0.0, 0.5, 1.0), seeds=3, contexts=4,
+        penalties=3, overlaps=(0.0, 0.5, 1.0), seeds=3, contexts=4, steps=400,
     ),
     "laptop": Config(),
     "accelerator": Config(
