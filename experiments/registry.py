@@ -25,7 +25,7 @@ CLAIMS: Mapping[str, Entry] = {
             "transformers fine-tuned with a penalty on proxy safety data reach, and "
             "never cross, the exact safety-capability frontier"
         ),
-        minutes={"smoke": "1", "laptop": "5", "accelerator": "10 (one GPU)"},
+        minutes={"smoke": "1", "laptop": "3 to 5", "accelerator": "not measured"},
     ),
 }
 
