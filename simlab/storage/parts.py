@@ -43,7 +43,8 @@ class Parts:
             if old and not same and not fresh:
                 raise StorageError(
                     f"{self.directory}: holds {len(old)} parts of another "
-                    "configuration or code version; start again with fresh=True"
+                    "configuration or code version; start again with --fresh "
+                    "(in Python: fresh=True)"
                 )
             if not same or fresh:
                 shutil.rmtree(self._folder, ignore_errors=True)

@@ -26,7 +26,7 @@ from simlab.storage.files import (
 SCHEMA = 1
 MANIFEST, TRACE = "manifest.json", "trace.nc"
 _NEEDED = {"schema", "claim", "config", "config_hash", "trace_sha256"}
-_SPOILT = "edited, damaged or cut off; run it again"
+_SPOILT = "edited, damaged or cut off; run it again with --fresh"
 
 
 class Result(NamedTuple):
