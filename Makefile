@@ -15,17 +15,18 @@ export XDG_CACHE_HOME ?= $(CURDIR)/.cache
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(VENV)/ready-%: setup.cfg pyproject.toml
+define installed
 	@test -n "$(PYTHON)" || { echo 'make: needs Python 3.11 or 3.12 (PYTHON=...)'; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '$(1)'
 	@touch $@
+endef
 
 $(VENV)/ready-demo: setup.cfg pyproject.toml
-	@test -n "$(PYTHON)" || { echo 'make: needs Python 3.11 or 3.12 (PYTHON=...)'; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
-	@touch $@
+	$(call installed,.)
+
+$(VENV)/ready-%: setup.cfg pyproject.toml
+	$(call installed,.[$*])
 
 demo: $(VENV)/ready-demo  ## the first claim on this machine, under five minutes
 	$(BIN)/simlab run tradeoff_penalty --preset laptop

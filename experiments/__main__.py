@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from experiments.arguments import parsed, repeatable, run_arguments
-from experiments.claim import EXIT_CODES, EXIT_USAGE, Claim, UsageError, Verdict
+from experiments.claim import EXIT_CODES, EXIT_USAGE, UsageError, Verdict
 from experiments.registry import CLAIMS, load
 
 if TYPE_CHECKING:
@@ -144,8 +144,6 @@ def _record(
     """Prints the ledger of identities and bounds, or one record in full."""
     return name
 
-
-__all__ = ["COMMANDS", "Claim", "dispatch", "main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 import tyro
 
 from experiments.claim import UsageError
-from experiments.registry import CLAIMS, entry, load
+from experiments.registry import CLAIMS, load
 
 ConfigT = TypeVar("ConfigT")
 Preset = Literal["smoke", "laptop", "accelerator"]
@@ -74,7 +74,6 @@ def run_arguments(arguments: Sequence[str]) -> tuple[str, RunOptions[Any]]:
             raise SystemExit(0)
         raise UsageError(f"run needs a claim first: {', '.join(CLAIMS)}")
     name, rest = arguments[0], arguments[1:]
-    entry(name)
     claim = load(name)
     config = claim.PRESETS[_preset(rest, claim.PRESETS)]
     options: RunOptions[Any] = parsed(

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from experiments.case_one_evidence import per_training_sequence, zeta
 from experiments.claim import Verdict
 from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
+from simlab.statistics import estimate
 
 _DASHES = ("-", "--", "-.", ":", (0, (1, 3)), (0, (5, 1)))
 
@@ -173,6 +174,4 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
 
 def _sem(values: np.ndarray) -> np.ndarray:
     """The standard error over the last axis; NaN for a single seed."""
-    if values.shape[-1] < 2:
-        return np.full(values.shape[:-1], np.nan)
-    return np.asarray(values.std(-1, ddof=1) / np.sqrt(values.shape[-1]))
+    return np.asarray(estimate(values, axis=-1).sem)
