@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Float
 
+from simlab.enumeration import prefix_logits, sequence_log_table
 from simlab.models import Model, Params
-from simlab.sources import LogProbs, Tokens
+from simlab.sources import Enumerable, LogProbs, Tokens
 
 
 class PairLoss(NamedTuple):
@@ -45,5 +47,62 @@ def penalised_pair(
     losses = sequence_losses(model, params, jnp.concatenate([capability, safety]))
     loss_capability = jnp.mean(losses[: len(capability)])
     loss_safety = jnp.mean(losses[len(capability) :])
-    objective = (loss_capability + penalty * loss_safety) / (1 + penalty)
-    return PairLoss(objective, loss_capability, loss_safety)
+    return _penalised(loss_capability, loss_safety, penalty)
+
+
+def expected_pair(
+    model: Model,
+    params: Params,
+    capability: Enumerable,
+    safety: Enumerable,
+    penalty: Float[jax.Array, ""],
+) -> PairLoss:
+    """Case I's objective in expectation over both laws: no sampling noise at all.
+
+    Formula: L_i = -sum_x sum_y mu_i(x) p_i(y|x) log P(y|x). One forward pass over every
+    prefix serves both losses. Unit: nats per sequence. Domain: penalty >= 0, sources
+    small enough to list.
+    """
+    log_table = sequence_log_table(prefix_logits(model, params))
+    loss_capability, loss_safety = (
+        -jnp.sum(source.joint() * log_table) for source in (capability, safety)
+    )
+    return _penalised(loss_capability, loss_safety, penalty)
+
+
+def _penalised(
+    capability: Float[jax.Array, ""],
+    safety: Float[jax.Array, ""],
+    penalty: Float[jax.Array, ""],
+) -> PairLoss:
+    objective = (capability + penalty * safety) / (1 + penalty)
+    return PairLoss(objective, capability, safety)
+
+
+class Ball(NamedTuple):
+    """Case II's constraint: all parameters, taken as one vector, in the L2 norm."""
+
+    radius: Float[jax.Array, "*runs"]
+
+
+def distance(params: Params, center: Params) -> Float[jax.Array, ""]:
+    """The L2 distance between two sets of parameters, over all leaves as one vector."""
+    moved = optax.tree.norm(optax.tree.sub(params, center))
+    return jnp.asarray(moved)
+
+
+def projected(params: Params, center: Params, ball: Ball) -> Params:
+    """The nearest parameters inside the ball around `center`.
+
+    Formula: c + (theta - c) min(1, radius / ||theta - c||); parameters inside the ball
+    stay as they are, bit for bit. Domain: radius > 0. Source: Chen et al. 2025
+    (parameter constraint), notes (2.4); the norm is our choice.
+    """
+    away = distance(params, center)
+    outside = away > ball.radius
+    shrink = ball.radius / jnp.where(outside, away, 1.0)
+    return jax.tree.map(
+        lambda leaf, kept: jnp.where(outside, kept + shrink * (leaf - kept), leaf),
+        params,
+        center,
+    )

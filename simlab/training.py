@@ -1,16 +1,16 @@
 """One training run as one pure function of (setup, hyper, key)."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from simlab.evaluation import prefix_logits
+from simlab.enumeration import prefix_logits
 from simlab.models import Model, Params
-from simlab.objectives import penalised_pair
+from simlab.objectives import Ball, expected_pair, penalised_pair, projected
 from simlab.sources import Source
 
 
@@ -47,6 +47,19 @@ class Sgd:
 
 
 @dataclass(frozen=True)
+class Normalised:
+    """The gradient divided by its norm: every step has the length of the rate.
+
+    With a ball, projected descent: unlike Adam, whose rescaled coordinates belong to
+    another norm, it stops where the gradient points to the ball's center.
+    """
+
+    def build(self) -> optax.GradientTransformation:
+        """The direction of steepest descent."""
+        return optax.normalize_by_update_norm()
+
+
+@dataclass(frozen=True)
 class Setup:
     """What is compiled into a run. Changing a field compiles again."""
 
@@ -57,6 +70,7 @@ class Setup:
     warmup: float = 0.1  # share of the steps over which the rate rises linearly
     optimizer: Optimizer = Adam()
     enumerated: bool = True  # record the logits after every prefix; False: none of them
+    expected: bool = False  # losses in expectation over listable sources, not batches
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "records"):
@@ -75,13 +89,18 @@ class Setup:
 
 
 class Hyper(NamedTuple):
-    """What is traced: every leaf may differ from run to run of one compilation."""
+    """What is traced: every leaf may differ from run to run of one compilation.
+
+    With a `ball`, parameters are projected onto it after every step; its center is
+    `start`.
+    """
 
     learning_rate: Float[Array, "*runs"]
     penalty: Float[Array, "*runs"]
     capability: Source
     safety: Source
     start: Params
+    ball: Ball | None = None
 
 
 class State(NamedTuple):
@@ -131,12 +150,10 @@ def advance(
     """One optimiser step. Its data depend on (key, step) alone, so any chunking of
     steps and any resumption sees the same data.
     """
-    key_capability, key_safety = jax.random.split(jax.random.fold_in(key, state.step))
-    capability = hyper.capability.sample(key_capability, setup.batch)
-    safety = hyper.safety.sample(key_safety, setup.batch)
+    pair, capability, safety = _data(setup, hyper, jax.random.fold_in(key, state.step))
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
-        loss = penalised_pair(setup.model, params, capability, safety, hyper.penalty)
+        loss = pair(setup.model, params, capability, safety, hyper.penalty)
         return loss.objective, (loss.capability, loss.safety)
 
     (loss, halves), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -146,8 +163,19 @@ def advance(
     rate = hyper.learning_rate * learning_rate_shape(setup, state.step)
     updates = jax.tree.map(lambda leaf: -rate * leaf, direction)
     params = optax.apply_updates(state.params, updates)
+    if hyper.ball is not None:
+        params = projected(params, hyper.start, hyper.ball)
     norm = optax.tree.norm(gradient)
     return State(state.step + 1, params, moments), (loss, *halves, norm)
+
+
+def _data(setup: Setup, hyper: Hyper, key: jax.Array) -> tuple[Any, Any, Any]:
+    """The loss of a pair of data, and the pair: two batches, or the laws themselves."""
+    if setup.expected:
+        return expected_pair, hyper.capability, hyper.safety
+    key_capability, key_safety = jax.random.split(key)
+    capability = hyper.capability.sample(key_capability, setup.batch)
+    return penalised_pair, capability, hyper.safety.sample(key_safety, setup.batch)
 
 
 def stretch(
@@ -170,7 +198,8 @@ def stretch(
 def run(setup: Setup, hyper: Hyper, key: jax.Array) -> Trace:
     """Train from `hyper.start`; pure, scanned, compiled once for each `setup`.
 
-    Minimises (L_f + penalty L_s) / (1 + penalty) on fresh batches. A loss that becomes
+    Minimises (L_f + penalty L_s) / (1 + penalty) on fresh batches, or in expectation,
+    within the ball if there is one. A loss that becomes
     NaN stays in the records: nothing stops, hides or repairs it.
     """
     state, records = jax.lax.scan(

@@ -3,10 +3,11 @@
 from simlab.sources.draw import dirichlet_chain, dirichlet_table
 from simlab.sources.markov import MarkovSource
 from simlab.sources.mixtures import MixtureSource
-from simlab.sources.protocol import LogProbs, Source, Tokens
+from simlab.sources.protocol import Enumerable, LogProbs, Source, Tokens
 from simlab.sources.tabular import TabularSource
 
 __all__ = [
+    "Enumerable",
     "LogProbs",
     "MarkovSource",
     "MixtureSource",

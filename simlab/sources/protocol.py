@@ -31,6 +31,14 @@ class Source(Protocol):
         """Log p(outputs | context)."""
 
 
+@runtime_checkable
+class Enumerable(Source, Protocol):
+    """A source small enough to list."""
+
+    def joint(self) -> Float[jax.Array, "x y"]:
+        """mu(x) p(y|x); column y holds the sequence of base-vocabulary code y."""
+
+
 def inverse_cdf(
     cumulative: Float[jax.Array, "*batch k"], uniform: Float[jax.Array, "*batch"]
 ) -> Int[jax.Array, "*batch"]:

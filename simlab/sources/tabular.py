@@ -89,5 +89,10 @@ class TabularSource:
         log_outputs: jax.Array = self.log_outputs
         return log_outputs[tokens[:, 0] - self.vocabulary, code]
 
+    def joint(self) -> Float[jax.Array, "x y"]:
+        """mu(x) p(y|x), of every context and sequence."""
+        joint: jax.Array = jnp.exp(self.log_contexts[:, None] + self.log_outputs)
+        return joint
+
     def _powers(self) -> jax.Array:
         return self.vocabulary ** jnp.arange(self.length - 1, -1, -1)
