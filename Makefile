@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 	2>/dev/null && echo $$p && break; done)
 BIN := $(VENV)/bin
 EXTRA ?= test
+CLAIMS ?= tradeoff_penalty tradeoff_ball tradeoff_overlap tradeoff_proxy \
+	tradeoff_length safety_basin
 # One compilation cache for all tests and demos of this checkout.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
@@ -57,8 +59,9 @@ test-deep: $(VENV)/ready-$(EXTRA)  ## every property with 2,000 examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "not slow"
 
 golden: $(VENV)/ready-demo  ## run the committed results again, into experiments/golden
-	$(BIN)/simlab run tradeoff_penalty --preset laptop
-	$(BIN)/python -m experiments.keep tradeoff_penalty
+	for claim in $(CLAIMS); do \
+		$(BIN)/simlab run $$claim --preset laptop; \
+		$(BIN)/python -m experiments.keep $$claim || exit 1; done
 
 clean:  ## remove what was made, results excepted
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

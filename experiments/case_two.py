@@ -24,6 +24,7 @@ from theory.laws import Law, World
 from theory.tradeoff import optimal_gaps
 
 _RUNS = ("radius", "seed")
+_DENSE = 30_000_000  # entries of a Fisher factor that is worth its memory
 PATH_POINTS = 17
 """Where constants are measured between the aligned and the tuned parameters."""
 
@@ -229,14 +230,20 @@ def landscapes(made: SequenceWorlds, starts: Aligned, model: Model) -> xr.Datase
             own, g = (slope(params) for slope in slopes)
             operator = landscape.fisher_operator(model, params, weights)
             found = landscape.landscape(operator, g, jax.random.key(seed))
+            if weights.size * made.vocabulary * g.size <= _DENSE:
+                factor = landscape.fisher_factor(model, params, weights)
+                solved = landscape.dense_inverse_quadratic(factor, g)
+                found = found._replace(
+                    inverse_quadratic=solved.value, residual=solved.residual
+                )
             size = jnp.linalg.norm(ravel_pytree(params)[0])
             rows.append((*found, float(jnp.linalg.norm(own)), float(size)))
     texts = (
         ("gradient", "norm of the gradient of L_f"),
         ("curvature", "g' H g, H the Fisher matrix on safety contexts"),
-        ("inverse", "g' H^+ g, by conjugate gradients"),
+        ("inverse", "g' H^+ g, by singular values or conjugate gradients"),
         ("top_eigenvalue", "largest eigenvalue of H"),
-        ("residual", "relative residual of those conjugate gradients"),
+        ("residual", "relative residual of H x = g"),
         ("gradient_safety", "norm of the gradient of L_s, 0 if perfectly aligned"),
         ("size", "norm of the aligned parameters"),
     )

@@ -6,9 +6,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.case_two_evidence import (
+from experiments.case_two_evidence import changes
+from experiments.case_two_local import (
     ball_costs,
-    changes,
     forms,
     measured_factors,
     penalty_costs,

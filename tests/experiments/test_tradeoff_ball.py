@@ -10,7 +10,13 @@ import xarray as xr
 
 from experiments import tradeoff_ball
 from experiments.bench import Bench
-from experiments.case_two_evidence import at_zero_gain, ball_costs, measured_factors
+from experiments.case_two_local import (
+    Costs,
+    at_zero_gain,
+    ball_costs,
+    exact_local_ratio,
+    measured_factors,
+)
 from experiments.claim import Outcome, Verdict
 from experiments.tradeoff_ball import PRESETS, Config, judge, predict, simulate
 
@@ -92,6 +98,16 @@ def test_a_gradient_outside_the_fisher_matrix_leaves_kappa_open(data):
     assert "leaves the range" in asked[0].detail
 
 
+def test_penalties_too_small_for_the_local_law_leave_kappa_open(data):
+    # Theory alone says so: the exact curve is bent as much as the measured one.
+    assert abs(exact_local_ratio(data) - 1) < SMOKE.margin
+    bent = data.copy(deep=True)
+    bent["best_capability"] *= 0.9
+    asked = [e for e in judge(SMOKE, bent).evidence if "kappa" in e.question]
+    assert [e.outcome for e in asked] == [Outcome.INCONCLUSIVE]
+    assert "not large enough" in asked[0].detail
+
+
 def test_untrained_balls_are_not_judged(data):
     planted = data.copy(deep=True)
     planted["stepped_capability"] *= 0.5
@@ -115,8 +131,6 @@ def test_zero_gain_is_reached_by_a_straight_line():
 
 
 def ball_costs_of(gain: np.ndarray, per_square: np.ndarray) -> Any:
-    from experiments.case_two_evidence import Costs
-
     return Costs(gain, per_square * gain**2)
 
 
