@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Float, Int
 
+from simlab.models.attention import causal_attention, rotated
 from simlab.models.protocol import Params
 
 
@@ -75,17 +76,6 @@ def _structure(config: Transformer) -> Any:
     return nnx.graphdef(abstract)
 
 
-def _rotate(x_BLHK: jax.Array) -> jax.Array:
-    """Rotary positions: pair (i, i + K/2) at position l turns by l * 10000^(-2i/K)."""
-    length, half = x_BLHK.shape[1], x_BLHK.shape[3] // 2
-    rate = 10_000.0 ** (-jnp.arange(half) / half)
-    angle = (jnp.arange(length)[:, None] * rate)[:, None, :]
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    first, second = x_BLHK[..., :half], x_BLHK[..., half:]
-    turned = first * cos - second * sin, first * sin + second * cos
-    return jnp.concatenate(turned, axis=-1)
-
-
 def _array(x: Any) -> jax.Array:
     return cast(jax.Array, x)  # flax's layers are not annotated
 
@@ -112,8 +102,8 @@ class _Block(nnx.Module):
         packed = packed.reshape(batch, length, 3, heads, width // heads)
         query, key, value = packed[:, :, 0], packed[:, :, 1], packed[:, :, 2]
         if self.config.positions is Positions.ROTARY:
-            query, key = _rotate(query), _rotate(key)
-        mixed = jax.nn.dot_product_attention(query, key, value, is_causal=True)
+            query, key = rotated(query), rotated(key)
+        mixed = causal_attention(query, key, value)
         return _array(self.attention_out(mixed.reshape(batch, length, width)))
 
     def feed_forward(self, x_BLD: jax.Array) -> jax.Array:
@@ -140,9 +130,10 @@ class _Decoder(nnx.Module):
         self.head = _linear(width, config.vocabulary, rngs)
 
     def __call__(self, tokens: jax.Array) -> jax.Array:
-        x_BLD = self.embed(tokens)
+        # Not self.embed(tokens): that casts back to the precision of its making.
+        x_BLD = _array(self.embed.embedding[tokens])
         if self.config.positions is Positions.LEARNED:
-            x_BLD = x_BLD + self.place(jnp.arange(tokens.shape[1]))
+            x_BLD = x_BLD + _array(self.place.embedding[: tokens.shape[1]])
         for block in self.blocks:
             x_BLD = block(x_BLD)
         return _array(self.head(self.norm(x_BLD)))

@@ -78,7 +78,7 @@ def test_initial_loss_is_near_uniform(model: Model) -> None:
 
 
 def test_one_rotation_is_the_complex_one() -> None:
-    from simlab.models.transformer import _rotate
+    from simlab.models.attention import rotated
 
     x = jax.random.normal(jax.random.key(0), (1, 5, 2, 6))
     rate = 10_000.0 ** (-np.arange(3) / 3)
@@ -86,7 +86,7 @@ def test_one_rotation_is_the_complex_one() -> None:
     turned = (np.asarray(x[..., :3]) + 1j * np.asarray(x[..., 3:])) * turn
     expected = np.concatenate([turned.real, turned.imag], axis=-1)
     # float32 rounding of sines of angles up to 4
-    np.testing.assert_allclose(_rotate(x), expected, atol=1e-5)
+    np.testing.assert_allclose(rotated(x), expected, atol=1e-5)
 
 
 def test_the_tabular_model_looks_up_the_row_of_its_prefix() -> None:
