@@ -12,6 +12,7 @@ import tyro
 
 from experiments.arguments import parsed, repeatable, run_arguments
 from experiments.claim import EXIT_CODES, EXIT_USAGE, UsageError, Verdict
+from experiments.falsification.options import FalsifyOptions
 from experiments.registry import CLAIMS, load
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ A laboratory for the limits of safe fine-tuning of language models.
   simlab run CLAIM       predict, simulate, judge and draw a claim
   simlab show DIR        verdict and figure again, from a stored result
   simlab ledger [NAME]   the identities and bounds, their sources and status
+  simlab falsify NAME    search for worlds that break a record of the ledger, or all
 
 `simlab run CLAIM --help` lists every field of a claim.
 Exit codes: 0 the claim holds, 1 it is violated, 3 inconclusive, 2 wrong usage."""
@@ -84,11 +86,34 @@ def ledger(arguments: Sequence[str]) -> int:
     return 0
 
 
+def falsify(arguments: Sequence[str]) -> int:
+    """Searches for a violation of one record of the ledger, or of all."""
+    options: FalsifyOptions = parsed(FalsifyOptions, arguments, prog="simlab falsify")
+    from experiments.falsification.campaign import campaign
+    from experiments.falsification.findings import unexpected
+    from experiments.falsification.report import print_findings, write_json
+    from simlab.devices import configure
+    from theory.ledger import LEDGER, find
+
+    records = LEDGER if options.bound == "all" else (find(options.bound),)
+    configure(cache=options.cache)
+    try:
+        findings, costs = campaign(records, options, _silent if options.quiet else _log)
+    except KeyboardInterrupt:
+        print("\nsimlab: interrupted; a search keeps nothing", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if options.json:
+        write_json(findings, costs, options.json)
+    print_findings(findings, costs, options.planted)
+    return int(bool(unexpected(findings)))
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "list": list_claims,
     "run": run,
     "show": show,
     "ledger": ledger,
+    "falsify": falsify,
 }
 
 
@@ -121,6 +146,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = error.args[0] if isinstance(error, KeyError) else error
         print(f"simlab: error: {' '.join(str(text).split())}", file=sys.stderr)
         return EXIT_USAGE
+
+
+def _log(line: str) -> None:
+    print(f"falsify: {line}", file=sys.stderr, flush=True)
+
+
+def _silent(line: str) -> None:
+    del line
 
 
 def _report(result: "Result") -> int:

@@ -1,7 +1,7 @@
 """Case I in worlds of short sequences: its exact prediction and its simulation."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from experiments.labels import Variable, labelled
 from experiments.worlds import SequenceWorlds
 from simlab.evaluation import exact_gap
 from simlab.sweeps import Grid, run_task
-from simlab.training import Hyper, Record, Setup, run
+from simlab.training import Hyper, Record, Setup, Trace, run
 from theory.laws import Law, World
 from theory.tradeoff import (
     optimal_gaps,
@@ -65,16 +65,22 @@ def predicted(
         )
 
 
-def simulated(
-    made: SequenceWorlds, runs: Grid, setup: Setup, learning_rate: float, bench: Bench
-) -> xr.Dataset:
-    """Aligns one model a seed on the safety data, fine-tunes it over the grid.
+class Aligned(NamedTuple):
+    """Models fitted to the safety data, one a seed: their runs, and three keys each."""
 
-    The grid's axes are proxy, overlap, penalty, seed. Seeds number initialisations and
-    data streams; runs of one seed share their aligned start and nothing else.
-    """
-    where, values = runs.positions(), runs.values()
-    seeds, of_run = np.unique(values["seed"], return_inverse=True)
+    trace: Trace
+    keys: jax.Array
+
+
+def aligned(
+    made: SequenceWorlds,
+    seeds: Sequence[int],
+    setup: Setup,
+    learning_rate: float,
+    bench: Bench,
+    name: str = "align",
+) -> Aligned:
+    """One model a seed, fitted to the original safety data alone."""
     keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed), 3))(
         jnp.asarray(seeds)
     )
@@ -86,30 +92,71 @@ def simulated(
         safety=safety,
         start=jax.jit(jax.vmap(setup.model.init))(keys[:, 0]),
     )
-    cost = {
-        "steps": setup.steps,
-        "tokens_per_step": 2 * setup.batch * setup.model.length,
-    }
-    aligned = bench.sweep("align", run_task(setup), (aligning, keys[:, 1]), **cost)
+    inputs = (aligning, keys[:, 1])
+    return Aligned(bench.sweep(name, run_task(setup), inputs, **_cost(setup)), keys)
+
+
+def fine_tuned(
+    made: SequenceWorlds,
+    runs: Grid,
+    starts: Aligned,
+    setup: Setup,
+    learning_rate: float,
+    bench: Bench,
+    name: str = "fine-tune",
+) -> xr.Dataset:
+    """Every aligned model fine-tuned over the grid, measured exactly.
+
+    The grid's axes are proxy, overlap, penalty, seed. Runs of one seed share their
+    aligned start and nothing else.
+    """
+    where, values = runs.positions(), runs.values()
+    of_run = where["seed"]
     cell = (where["proxy"], where["overlap"])
     tuning = Hyper(
         learning_rate=jnp.full(runs.size, learning_rate),
         penalty=jnp.asarray(values["penalty"], jnp.float32),
         capability=_picked(made.source(made.world.capability), cell),
         safety=_picked(made.source(made.world.proxy), cell),
-        start=_picked(aligned.params, of_run),
+        start=_picked(starts.trace.params, of_run),
     )
-    streams = jax.vmap(jax.random.fold_in)(keys[of_run, 2], jnp.arange(runs.size))
+    streams = jax.vmap(jax.random.fold_in)(
+        starts.keys[of_run, 2], jnp.arange(runs.size)
+    )
     tuned = bench.sweep(
-        "fine-tune",
+        name,
         lambda hyper, key: run(setup, hyper, key).records,
         (tuning, streams),
-        **cost,
+        **_cost(setup),
     )
-    return _measured(made, runs, aligned.records, tuned)
+    return measured(made, runs, starts.trace.records, tuned)
 
 
-def _measured(
+def simulated(
+    made: SequenceWorlds, runs: Grid, setup: Setup, learning_rate: float, bench: Bench
+) -> xr.Dataset:
+    """Aligns one model a seed on the safety data, fine-tunes it over the grid.
+
+    Seeds number initialisations and data streams.
+    """
+    starts = aligned(made, seeds_of(runs), setup, learning_rate, bench)
+    return fine_tuned(made, runs, starts, setup, learning_rate, bench)
+
+
+def seeds_of(runs: Grid) -> tuple[int, ...]:
+    """The seeds of a grid, its last axis."""
+    return tuple(int(seed) for seed in runs.axes[-1].values)
+
+
+def _cost(setup: Setup) -> dict[str, int]:
+    """What a sweep says of one of its runs."""
+    return {
+        "steps": setup.steps,
+        "tokens_per_step": 2 * setup.batch * setup.model.length,
+    }
+
+
+def measured(
     made: SequenceWorlds, runs: Grid, aligned: Record, tuned: Record
 ) -> xr.Dataset:
     """Exact gaps at every record, and the last logits, from which all can be redone."""

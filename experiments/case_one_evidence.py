@@ -47,8 +47,8 @@ def case_one_evidence(
     """Every question asked of a Case I sweep, in the order of the verdict table."""
     final = data.isel(record=-1)
     certified = zeta(data)[..., -1]
-    yield from _limits(data)
-    yield _identity(final, certified)
+    yield from limits(data)
+    yield identity(final, certified)
     yield below_target(
         "is the training converged (zeta)?", certified, zeta_target, NATS
     )
@@ -58,12 +58,12 @@ def case_one_evidence(
         zeta_target,
         "nats per training sequence",
     )
-    yield from _agreement(final, level)
+    yield from agreement(final, level)
     yield from _proxies(final, level)
     yield from _overlaps(final, level)
 
 
-def _limits(data: xr.Dataset) -> Iterator[Evidence]:
+def limits(data: xr.Dataset) -> Iterator[Evidence]:
     """At every record, trained or not: no policy may be below either frontier."""
     with jax.enable_x64(True):
         world = jax.tree.map(
@@ -81,7 +81,7 @@ def _limits(data: xr.Dataset) -> Iterator[Evidence]:
         yield never_below(question, capability, np.asarray(limit), ROUNDING, NATS)
 
 
-def _identity(final: xr.Dataset, certified: np.ndarray) -> Evidence:
+def identity(final: xr.Dataset, certified: np.ndarray) -> Evidence:
     """(4.3): the certificate is the divergence from the best policy, always."""
     with jax.enable_x64(True):
         world = jax.tree.map(
@@ -96,7 +96,7 @@ def _identity(final: xr.Dataset, certified: np.ndarray) -> Evidence:
     )
 
 
-def _agreement(final: xr.Dataset, level: float) -> Iterator[Evidence]:
+def agreement(final: xr.Dataset, level: float) -> Iterator[Evidence]:
     """Equivalence with the exact solution, inside what zeta_target leaves open."""
     names = {"proxy": "proxy gap", "capability": "capability gap", "safety": "true gap"}
     for name, text in names.items():

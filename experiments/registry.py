@@ -27,6 +27,46 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "3 to 5", "accelerator": "not measured"},
     ),
+    "tradeoff_ball": Entry(
+        paper="Chen et al. 2025, Case II",
+        statement=(
+            "a ball around the aligned parameters keeps every bound on safety and pays "
+            "kappa times more safety than the penalty for the same small gain"
+        ),
+        minutes={"smoke": "1", "laptop": "2 to 3", "accelerator": "not measured"},
+    ),
+    "tradeoff_overlap": Entry(
+        paper="Chen et al. 2025, Case I",
+        statement=(
+            "the more contexts safety and capability data share, the worse the exact "
+            "frontier, and transformers follow it along the whole knob"
+        ),
+        minutes={"smoke": "1", "laptop": "2 to 4", "accelerator": "not measured"},
+    ),
+    "tradeoff_length": Entry(
+        paper="Chen et al. 2025, Case I",
+        statement=(
+            "the longer the sequences, the more a model pays that cannot remember its "
+            "source; a transformer stays under a cap that no length lifts"
+        ),
+        minutes={"smoke": "1", "laptop": "2 to 4", "accelerator": "not measured"},
+    ),
+    "tradeoff_proxy": Entry(
+        paper="Chen et al. 2025, Cases I and II",
+        statement=(
+            "a proxy's distance sets the safety floor and the price of Case I, and "
+            "beyond a predicted distance a ball of parameters (Case II) is safer"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 5", "accelerator": "not measured"},
+    ),
+    "safety_basin": Entry(
+        paper="Chen et al. 2025, Case II; Peng et al. 2024",
+        statement=(
+            "the safety basin is a parabola of the Fisher matrix: random directions "
+            "overstate the radius that Case II can allow"
+        ),
+        minutes={"smoke": "1", "laptop": "2 to 3", "accelerator": "not measured"},
+    ),
 }
 
 

@@ -68,14 +68,7 @@ class Config(Networks):
                     " did you pass percent?"
                 )
         increasing(self, "radius_min", "radius_max")
-        least = {
-            "order_points": 3,
-            "directions": 1,
-            "offsets": 8,
-            "plane": 3,
-            "radii": 3,
-        }
-        at_least(self, least)
+        at_least(self, _LEAST)
         for name in ("order_points", "halvings_plane"):
             if self.halvings < getattr(self, name):
                 raise ValueError(

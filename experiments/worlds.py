@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,9 +52,8 @@ def sequence_worlds(
     Shapes: contexts [proxy, overlap, x], outputs [proxy, overlap, x, vocabulary **
     length]. Double precision.
     """
-    safety, capability, teacher = (
-        _chain(key, contexts, vocabulary, concentration)
-        for key in jax.random.split(jax.random.key(seed), 3)
+    safety, capability, teacher = sequence_chains(
+        seed, contexts=contexts, vocabulary=vocabulary, concentration=concentration
     )
     with jax.enable_x64(True):
         inside = np.arange(contexts) < contexts // 2
@@ -81,6 +81,27 @@ def sequence_worlds(
             capability=law(mu_capability, able),
         )
     return SequenceWorlds(world, vocabulary, length)
+
+
+class SequenceChains(NamedTuple):
+    """The Markov chains behind the laws of `sequence_worlds`, the same at any length.
+
+    Shapes: initial [x, v], transition [x, v, v].
+    """
+
+    safety: Chain
+    capability: Chain
+    teacher: Chain
+
+
+def sequence_chains(
+    seed: int, *, contexts: int, vocabulary: int, concentration: float
+) -> SequenceChains:
+    """Three independent random chains a context."""
+    keys = jax.random.split(jax.random.key(seed), 3)
+    return SequenceChains(
+        *(_chain(key, contexts, vocabulary, concentration) for key in keys)
+    )
 
 
 def _chain(

@@ -76,12 +76,21 @@ def atanh_excess(v: Float[Array, "*shape"]) -> Float[jax.Array, "*shape"]:
 
 
 def _atanh_series(v: Float[jax.Array, "*shape"]) -> Float[jax.Array, "*shape"]:
-    """atanh(v) - v for |v| <= 1/3, by Horner's rule: cheaper than two logarithms."""
-    square = v * v
-    series = jnp.zeros_like(v)
-    for term in reversed(range(_TERMS)):
-        series = series * square + 1.0 / (2 * term + 3)
-    return v * square * series
+    """atanh(v) - v for |v| <= 1/3, summed in pairs: no term waits for all the others.
+
+    Formula: v^3 (c_0 + c_1 v^2 + ...), c_k = 1 / (2 k + 3), neighbours joined as c_k +
+    c_{k+1} u, then again with u^2, u^4, u^8 for u = v^2 (Estrin's scheme): 4 steps of
+    depth where Horner's rule has 16, which lets a processor work on several at once.
+    """
+    power = square = v * v
+    terms = [jnp.full_like(v, 1.0 / (2 * k + 3)) for k in range(_TERMS)]
+    while len(terms) > 1:
+        terms = [
+            even + odd * power
+            for even, odd in zip(terms[::2], terms[1::2], strict=True)
+        ]
+        power = power * power
+    return v * square * terms[0]
 
 
 def log1p_excess(x: Float[Array, "*shape"]) -> Float[jax.Array, "*shape"]:
@@ -117,14 +126,39 @@ def divergence_terms(
     """
     p, q, difference = jnp.broadcast_arrays(p, q, difference)
     finite = (p > 0) & (q > 0)
-    total = jnp.where(finite, p, 1.0) + jnp.where(finite, q, 1.0)
+    above, below = jnp.where(finite, p, 1.0), jnp.where(finite, q, 1.0)
+    total = above + below
     # Where 1 / total^2 overflows, so would the gradient of v; digits matter no more.
     sizeable = total * total > 4 * float(np.finfo(total.dtype).tiny)
-    near = finite & sizeable & (jnp.abs(difference) <= _NEAR * total)
-    v = jnp.where(near, difference, 0.0) / jnp.where(near, total, 1.0)
+    near = sizeable & (jnp.abs(difference) <= _NEAR * total)
+    v = jnp.where(near, difference / jnp.where(sizeable, total, 1.0), 0.0)
     close = total * (v * v + (1 + v) * _atanh_series(v))
-    far = xlogy_ratio(p, p, q) - jnp.where(p > 0, difference, -q)
-    return jnp.where(near, close, far)
+    far = above * _log_ratio(above, below) - difference
+    infinite = jnp.where(p > 0, jnp.inf, q)
+    return jnp.where(finite, jnp.where(near, close, far), infinite)
+
+
+@jax.custom_jvp
+def _log_ratio(
+    above: Float[jax.Array, "*shape"], below: Float[jax.Array, "*shape"]
+) -> Float[jax.Array, "*shape"]:
+    """log(above / below) for positive numbers, by one logarithm where that is safe.
+
+    A quotient outside the range of the numbers is clipped to it: wrong only beyond
+    ratios of e^708 in float64, e^87 in float32, that no two probabilities have.
+    """
+    range_ = np.finfo(above.dtype)
+    ratio = jnp.clip(above / below, float(range_.tiny), float(range_.max))
+    return jnp.log(ratio)
+
+
+@_log_ratio.defjvp
+def _log_ratio_slope(
+    numbers: tuple[jax.Array, jax.Array], moves: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """Slope: da / a - db / b, where the usual way by 1 / b^2 would overflow."""
+    above, below = numbers
+    return _log_ratio(above, below), moves[0] / above - moves[1] / below
 
 
 def weighted_sum(

@@ -8,15 +8,21 @@ listed.
 import difflib
 
 from theory.ledger import (
+    ball,
     behaviour,
     bounds,
     certificate,
+    comparator,
     false,
+    hoeffding,
+    kantorovich,
     limits,
     mixtures,
     overlap,
     proxy,
+    quadratic,
     rates,
+    reverse,
     solution,
 )
 from theory.ledger.record import (
@@ -39,7 +45,13 @@ LEDGER: tuple[Record, ...] = (
     *limits.RECORDS,
     *overlap.RECORDS,
     *certificate.RECORDS,
+    *comparator.RECORDS,
+    *ball.RECORDS,
+    *hoeffding.RECORDS,
+    *quadratic.RECORDS,
+    *kantorovich.RECORDS,
     *behaviour.RECORDS,
+    *reverse.RECORDS,
     *false.RECORDS,
 )
 """Every claim of the theory, in the order of the notes."""

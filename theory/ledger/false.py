@@ -18,7 +18,7 @@ def _record(name: str) -> Record:
         name=name,
         statement=kept().statement,
         assumptions="none: that is what is wrong with it",
-        source="derived, notes 5.4, 6.4, 11.4 and 4.8: warnings",
+        source="derived, notes 4.8, 5.4, 6.4, 9.1, 9.3, 11.2, 11.4: warnings",
         side=Side.FALSE,
         status=Status.FALSE,
         function=sides,

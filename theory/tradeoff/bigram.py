@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from theory.chains import Chain, chain_kl, visitation
+from theory.chains import Chain, chain_kl, stationary, visitation
+from theory.information import kl
 from theory.numerics import weighted_sum
 from theory.tradeoff.shapes import Number, by_context
 from theory.typing import Contexts, Nats
@@ -21,6 +22,16 @@ class Source(NamedTuple):
 
     contexts: Contexts
     chain: Chain
+
+
+class TokenRates(NamedTuple):
+    """What each further token costs the forgetful class: nats per token, two of [...].
+
+    `proxy` is the slope of G^_s and `capability` that of G_f in the length.
+    """
+
+    proxy: Nats
+    capability: Nats
 
 
 def bigram_optimum(
@@ -96,3 +107,56 @@ def bigram_gap(source: Source, policy: Chain, length: int) -> Nats:
     1.3863
     """
     return weighted_sum(source.contexts, chain_kl(source.chain, policy, length))
+
+
+def bigram_limit(
+    proxy: Source, capability: Source, penalty: Number
+) -> Float[jax.Array, "*batch x v v"]:
+    """The rows of the best bigram policy as sequences grow without end.
+
+    Formula: the row of state v mixes the two rows with weight penalty mu^_s pi_s(v)
+    against mu_f pi_f(v), pi the stationary laws. Shapes: penalty [...] -> [..., x, v,
+    v]. Domain: one recurrent class a chain. Source: derived, notes 9.4.
+
+    >>> fair, one = jnp.array([[0.5, 0.5]]), jnp.array([1.0])
+    >>> rows = jnp.array([[[0.25, 0.75], [0.75, 0.25]]])
+    >>> near, far = Source(one, Chain(fair, rows)), Source(one, Chain(fair, 1 - rows))
+    >>> print(f"{float(bigram_limit(near, far, 3.0)[0, 0, 0]):.4f}")
+    0.3750
+    """
+    share_proxy = (by_context(penalty) * proxy.contexts)[..., None]
+    share_capability = jnp.asarray(capability.contexts)[..., None]
+    return _mixed(
+        jnp.asarray(proxy.chain.transition),
+        jnp.asarray(capability.chain.transition),
+        (share_proxy * stationary(proxy.chain.transition))[..., None],
+        (share_capability * stationary(capability.chain.transition))[..., None],
+    )
+
+
+def bigram_gap_slope(proxy: Source, capability: Source, penalty: Number) -> TokenRates:
+    """What one more token costs the best bigram policy, long after the start.
+
+    Formula: lim G/T = sum_x mu sum_v pi(v) KL(row of v || row of the limit), for each
+    source; G(T+1) - G(T) tends to it as 1/T^2, and is it for every T >= 2 if both
+    chains start stationary. The ideal gap stays below log(1 + o_f/penalty) instead.
+    Shapes: penalty [...] -> two of [...]. Unit: nats per token. Domain: one recurrent
+    class a chain. Source: derived, notes 9.4.
+
+    >>> fair, one = jnp.array([[0.5, 0.5]]), jnp.array([1.0])
+    >>> rows = jnp.array([[[0.25, 0.75], [0.75, 0.25]]])
+    >>> near, far = Source(one, Chain(fair, rows)), Source(one, Chain(fair, 1 - rows))
+    >>> print(f"{float(bigram_gap_slope(near, far, 1.0).proxy):.4f}")
+    0.1308
+    """
+    limit = bigram_limit(proxy, capability, penalty)
+    paid = (
+        weighted_sum(
+            source.contexts,
+            weighted_sum(
+                stationary(source.chain.transition), kl(source.chain.transition, limit)
+            ),
+        )
+        for source in (proxy, capability)
+    )
+    return TokenRates(*paid)

@@ -11,6 +11,7 @@ import numpy as np
 
 from theory.laws import Law, World, output_conflict
 from theory.numerics import weighted_sum
+from theory.tradeoff import counterexamples_ball as ball
 from theory.tradeoff.loss_constraint import optimal_gaps, posterior_weight
 from theory.tradeoff.proxy import price, price_bound
 from theory.tradeoff.shapes import Number
@@ -176,7 +177,7 @@ def counter_examples() -> dict[str, CounterExample]:
     """The kept counter-examples by name. Source: derived.
 
     >>> len(counter_examples())
-    5
+    8
     """
     return {
         "safety gap falls with penalty": CounterExample(
@@ -207,6 +208,24 @@ def counter_examples() -> dict[str, CounterExample]:
             "the price of a proxy is at most penalty * Delta_s in every world",
             floor_bounds_price,
             misweighed_contexts,
+            1.0,
+        ),
+        "wider ball is less safe": CounterExample(
+            "G_s of Case II is non-decreasing in the radius, parameters shared or not",
+            ball.wider_ball_is_less_safe,
+            ball.curvatures_at_odds,
+            4.0,
+        ),
+        "ball is no dearer": CounterExample(
+            "for a small gain, Case II pays no more safety than Case I: kappa <= 1",
+            ball.ball_is_no_dearer,
+            ball.slanted_gradient,
+            1.0,
+        ),
+        "ball never wins": CounterExample(
+            "for every proxy, some penalty of Case I does as well as any ball",
+            ball.ball_never_wins,
+            ball.proxy_on_the_far_side,
             1.0,
         ),
     }
