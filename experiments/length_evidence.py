@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+import jax
 import numpy as np
 import xarray as xr
 
 from experiments.claim import Evidence
 from experiments.evidence import below_target, inside_margins, never_below, rises
-from experiments.length_prediction import BIGRAM, CLASSES, NATS, TRANSFORMER, gap_cap
+from experiments.length_prediction import BIGRAM, CLASSES, NATS, TRANSFORMER
+from theory.tradeoff import certified_cap
 
 ROUNDING = 1e-9  # nats: double precision over some thousand terms
 PER_TRAINING = "nats per training sequence"
@@ -92,7 +94,9 @@ def _under_caps(data: xr.Dataset) -> Evidence:
         ("gap_capability", data["overlap_safety"] * weight, slack),
     ):
         odds, allowed, measured = xr.broadcast(odds, allowed, data[gap])
-        room.append(gap_cap(odds.values, allowed.values) - measured.values)
+        with jax.enable_x64(True):
+            cap = np.asarray(certified_cap(odds.values, allowed.values))
+        room.append(cap - measured.values)
     every = np.stack(room)
     return never_below(
         "is every gap under its cap, which has no length in it, given its own zeta?",

@@ -22,6 +22,7 @@ from theory.tradeoff import (
     Source,
     bigram_gap_slope,
     capability_gap_coarse,
+    certified_cap,
     departures,
     optimal_gaps,
     optimum,
@@ -122,26 +123,6 @@ def bigram_world(world: World, chains: SequenceChains, length: int) -> World:
     return World(safety, safety, law(world.capability.contexts, chains.capability))
 
 
-def gap_cap(odds: np.ndarray, slack: np.ndarray) -> np.ndarray:
-    """The most that a gap can be, at any length, for a policy of certificate zeta.
-
-    Formula: min over s in (0, 1) of log(1 + odds / s) + slack / (1 - s). With odds =
-    o_f / penalty and slack = zeta / penalty it caps G_s; with odds = penalty o_s and
-    slack = zeta it caps G_f; at zeta = 0 it is (4.5). Proof for G_s, l = s penalty: l
-    G_s + G_f >= J(l) and penalty G_s + G_f <= J(penalty) + zeta; subtract, use that J
-    is concave with slope G_s(P*_l) at l, then (4.5) at l. For G_f swap the roles. Any s
-    gives a bound, so the least over a grid is one. Shapes: arrays that broadcast. Unit:
-    nats per sequence. Domain: slack >= 0. Valid for every policy. Source: derived from
-    notes (4.3), (4.5) and (4.6).
-
-    >>> print(f"{float(gap_cap(np.array(1.0), np.array(0.02))):.3f}")
-    0.908
-    """
-    gone = np.geomspace(1e-6, 0.999, 400)  # 1 - s
-    odds, slack = np.asarray(odds)[..., None], np.asarray(slack)[..., None]
-    return np.asarray(np.min(np.log1p(odds / (1 - gone)) + slack / gone, axis=-1))
-
-
 def predicted(
     fine: LengthWorlds,
     lengths: Sequence[int],
@@ -199,8 +180,9 @@ def _without_length(
             grid,
         )
     allowed = zeta * (1 + grid)
-    high_safety = gap_cap(share_f / grid, allowed / grid)
-    high_capability = gap_cap(share_s * grid, allowed)
+    with jax.enable_x64(True):
+        high_safety = np.asarray(certified_cap(share_f / grid, allowed / grid))
+        high_capability = np.asarray(certified_cap(share_s * grid, allowed))
     rate = "nats per token"
     return {
         "overlap_capability": (share_f + 0 * grid, "1", "o_f, shared capability mass"),

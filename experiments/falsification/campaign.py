@@ -145,7 +145,6 @@ def _share(claim: Traced) -> float:
 
 def _descend(searches: Sequence[Search], worlds: Worlds, steps: int, log: Log) -> None:
     """Descents for all claims not yet violated, and for planted errors not yet seen."""
-
     started = itertools.count(1)
 
     def descend(search: Search) -> None:

@@ -16,7 +16,7 @@ from experiments.falsification import groups, random_worlds, search, shrink
 from experiments.falsification.campaign import campaign
 from experiments.falsification.descent import decoded, descended, encoded
 from experiments.falsification.findings import Answer, Finding
-from experiments.falsification.measures import Measured, measured
+from experiments.falsification.measures import Measured, measured, measured_alone
 from experiments.falsification.options import FalsifyOptions
 from experiments.falsification.reproduce import as_test
 from theory.ledger import LEDGER, Case, Record, Side, Sides, find, violation
@@ -242,6 +242,24 @@ def test_loops_are_recognised(x64):
     assert (looped.loops, closed.loops) == (True, False)
     assert looped.batch < closed.batch
     assert groups.grouped([closed, looped, closed]) == [(closed, closed), (looped,)]
+
+
+def test_claims_that_call_lapack_go_world_by_world_with_the_same_answer(x64):
+    record = find("proxy gap, upper")
+
+    def through_lapack(case: Case) -> Sides:
+        left, right = record.function(case)
+        matrix = right[..., None, None] * jnp.eye(2)
+        return Sides(left, jnp.linalg.eigh(matrix)[0][..., 0])
+
+    claim = groups.traced(rare(record, through_lapack), 3, 4)
+    assert claim.lapack
+    assert claim.batch < groups.traced(record, 3, 4).batch
+    cases = drawn("sparse", 0)
+    found = jax.jit(functools.partial(measured_alone, record))(cases)
+    for alone, together in zip(found, asked(record, cases), strict=True):
+        # Rounding: sums of 12 terms near 1.
+        assert np.allclose(alone, together, rtol=1e-13, atol=1e-14)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from experiments.length_prediction import (
     TRANSFORMER,
     LengthWorlds,
     bigram_world,
-    gap_cap,
     length_worlds,
 )
 from experiments.runner import run_claim
@@ -28,6 +27,7 @@ from theory.tradeoff import (
     Source,
     bigram_gap,
     bigram_optimum,
+    certified_cap,
     mixture_posterior,
     optimal_gaps,
     optimum,
@@ -100,8 +100,8 @@ def test_no_policy_within_reach_passes_the_cap(
     world = cell(made.ideal, 5, 0)  # overlap 0.4: o_f = 0.4, o_s = 1
     allowed = REACH(world, PENALTIES, slack * (1 + PENALTIES))
     spent = slack * (1 + PENALTIES)
-    cap_safety = gap_cap(0.4 / PENALTIES, spent / PENALTIES)
-    cap_capability = gap_cap(PENALTIES, spent)
+    cap_safety = certified_cap(0.4 / PENALTIES, spent / PENALTIES)
+    cap_capability = certified_cap(PENALTIES, spent)
     # A theorem: rounding only.
     assert_below(allowed.proxy.upper, cap_safety, 1e-9)
     assert_below(allowed.capability.upper, cap_capability, 1e-9)
@@ -112,13 +112,15 @@ def test_the_cap_needs_its_allowance_for_zeta(x64: None) -> None:
     one, eye = np.array([1.0]), np.eye(2)
     safe, able = Law(one, eye[:1]), Law(one, eye[1:])
     upper = REACH(World(safe, safe, able), 1.0, 0.05).proxy.upper
-    assert_below(upper, gap_cap(np.array(1.0), np.array(0.05)), 1e-9)
+    assert_below(upper, certified_cap(np.array(1.0), np.array(0.05)), 1e-9)
     assert_must_fail(lambda: assert_below(upper, np.log(2.0), 1e-9))
 
 
-def test_without_slack_the_cap_is_the_one_of_the_notes() -> None:
+def test_without_slack_the_cap_is_the_one_of_the_notes(x64: None) -> None:
     # The grid stops 1e-6 short of s = 1, where the cap is log(1 + odds).
-    assert_close(gap_cap(np.array([0.1, 2.0]), np.zeros(2)), np.log1p([0.1, 2]), 2e-6)
+    assert_close(
+        certified_cap(np.array([0.1, 2.0]), np.zeros(2)), np.log1p([0.1, 2]), 2e-6
+    )
 
 
 def test_the_transformer_is_compared_with_the_mixture(done: Any, x64: None) -> None:

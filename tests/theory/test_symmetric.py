@@ -41,7 +41,7 @@ def test_too_few_rotations_would_be_seen(x64):
     from theory.symmetric import _rotate
 
     tables = jnp.asarray(matrices(3, 3))
-    once, _ = _rotate(
+    once, _ = jax.jit(_rotate)(
         (tables, jnp.broadcast_to(jnp.eye(3), tables.shape)), jnp.array([0, 1])
     )
     rough = jnp.sort(jnp.diagonal(once[0], axis1=-2, axis2=-1), axis=-1)
@@ -90,7 +90,7 @@ def test_an_indefinite_matrix_gives_nan_rather_than_a_wrong_answer(x64):
 def test_solutions_have_the_gradient_of_the_inverse(x64):
     table, vector = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([1.0, -1.0])
     by_matrix, by_vector = assert_finite_gradient(
-        lambda m, v: jnp.sum(v * solve(m, v)), table, vector
+        lambda m, v: jnp.sum(v * solved(m, v)), table, vector
     )
     found = np.linalg.solve(table, vector)
     assert_close(by_vector, 2 * found, 1e-14)

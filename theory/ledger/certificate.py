@@ -2,13 +2,22 @@
 
 import jax.numpy as jnp
 
-from theory.ledger.cases import foreign_proxy, golden
+from theory.ledger.cases import disjoint, foreign_proxy, golden
 from theory.ledger.record import Case, Record, Side, Sides
 from theory.tradeoff.bounds import Interval
-from theory.tradeoff.certificate import Reach, reach, safety_transfer
+from theory.tradeoff.certificate import (
+    Reach,
+    certified_cap,
+    reach,
+    safety_transfer,
+)
 from theory.tradeoff.gaps import Gaps, gaps
 from theory.tradeoff.limits import exact_limit
 from theory.tradeoff.loss_constraint import excess
+from theory.tradeoff.overlap import (
+    support_overlap_capability,
+    support_overlap_proxy,
+)
 from theory.tradeoff.price_reach import price_reach
 from theory.typing import Nats
 
@@ -22,14 +31,31 @@ def _gaps(case: Case) -> Gaps:
 
 def _reach(case: Case, factor: float = 1.0) -> Reach:
     """What a multiple of the policy's excess allows."""
-    zeta = excess(case.world, case.policy, case.penalty)
+    zeta = _excess(case)
     return reach(case.world, case.penalty, factor * zeta)
 
 
 def _transfer(case: Case, factor: float = 1.0) -> Interval:
     """What a multiple of the policy's excess allows for the true gap."""
-    zeta = excess(case.world, case.policy, case.penalty)
+    zeta = _excess(case)
     return safety_transfer(case.world, case.penalty, factor * zeta)
+
+
+def _cap_proxy(case: Case) -> Nats:
+    """What the policy's excess allows for its proxy gap, in any world of this o_f."""
+    zeta, share = _excess(case), support_overlap_capability(case.world)
+    return certified_cap(share / case.penalty, zeta / case.penalty)
+
+
+def _cap_capability(case: Case) -> Nats:
+    """What the policy's excess allows for its capability gap."""
+    share = support_overlap_proxy(case.world)
+    return certified_cap(share * jnp.asarray(case.penalty), _excess(case))
+
+
+def _excess(case: Case) -> Nats:
+    """The certificate zeta of the case's policy."""
+    return excess(case.world, case.policy, case.penalty)
 
 
 def _paid(case: Case) -> Nats:
@@ -41,7 +67,7 @@ def _paid(case: Case) -> Nats:
 
 def _price(case: Case, factor: float = 1.0) -> Interval:
     """What a multiple of the policy's excess allows for that price."""
-    zeta = excess(case.world, case.policy, case.penalty)
+    zeta = _excess(case)
     return price_reach(case.world, case.penalty, factor * zeta)
 
 
@@ -136,6 +162,34 @@ RECORDS = (
         tight_within=1e-6,
         vacuous_when="D_s holds what the training data lack: inf",
         planted=lambda c: Sides(_gaps(c).safety, _transfer(c, 0.0).upper),
+    ),
+    Record(
+        name="cap with a certificate, proxy gap",
+        statement="G^_s <= min_s log(1 + o_f / (s penalty)) + zeta / ((1 - s) penalty)",
+        assumptions=f"{_ANY}; any s in (0, 1)",
+        source="derived from notes (4.3), (4.5) and (4.6)",
+        side=Side.UPPER,
+        function=lambda c: Sides(_gaps(c).proxy, _cap_proxy(c)),
+        evidence=_WORLDS,
+        tight_when="zeta = 0 with disjoint outputs",
+        tight_case=lambda: disjoint(1.0),
+        tight_within=1e-5,
+        vacuous_when="small tau, as (4.5); large zeta / penalty",
+        planted=lambda c: Sides(_gaps(c).proxy, _cap_proxy(c) / 2),
+    ),
+    Record(
+        name="cap with a certificate, capability gap",
+        statement="G_f <= min_s log(1 + penalty o_s / s) + zeta / (1 - s)",
+        assumptions=f"{_ANY}; any s in (0, 1)",
+        source="derived from notes (4.3), (4.5) and (4.6)",
+        side=Side.UPPER,
+        function=lambda c: Sides(_gaps(c).capability, _cap_capability(c)),
+        evidence=_WORLDS,
+        tight_when="zeta = 0 with disjoint outputs",
+        tight_case=lambda: disjoint(1.0),
+        tight_within=1e-5,
+        vacuous_when="small tau, as (4.5); large zeta",
+        planted=lambda c: Sides(_gaps(c).capability, _cap_capability(c) / 2),
     ),
     Record(
         name="price in reach, below",

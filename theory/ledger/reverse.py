@@ -192,7 +192,9 @@ RECORDS = (
         assumptions="any world, penalty > 0",
         source="derived: a minimum of linear functions",
         side=Side.UPPER,
-        function=lambda c: Sides((_optimum(c) + _optimum(c, 3.0)) / 2, _optimum(c, 2)),
+        function=lambda c: Sides(
+            (_optimum(c) + _optimum(c, 3.0)) / 2, _optimum(c, 2.0)
+        ),
         domain=_shares,
         evidence=_WORLDS,
         tight_when="penalty -> 0: linear",

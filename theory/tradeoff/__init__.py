@@ -31,7 +31,13 @@ from theory.tradeoff.bounds import (
     proxy_gap_coarse,
     proxy_gap_linear,
 )
-from theory.tradeoff.certificate import Reach, concentration, reach, safety_transfer
+from theory.tradeoff.certificate import (
+    Reach,
+    certified_cap,
+    concentration,
+    reach,
+    safety_transfer,
+)
 from theory.tradeoff.comparator import (
     Comparators,
     Comparison,
@@ -247,6 +253,7 @@ __all__ = [
     "capability_rate_linear",
     "capability_rate_quadratic",
     "capability_weight",
+    "certified_cap",
     "comparator_bounds",
     "concentration",
     "counter_examples",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from theory.laws import World, joint
 from theory.tradeoff.bisection import last_below, widest_logarithm
@@ -20,8 +21,10 @@ from theory.tradeoff.loss_constraint import (
     optimum,
     total_weight,
 )
-from theory.tradeoff.shapes import Number
+from theory.tradeoff.shapes import Number, by_context
 from theory.typing import Nats
+
+_GONE = np.geomspace(1e-6, 0.999, 200)  # where the least over s is looked for
 
 
 class Reach(NamedTuple):
@@ -156,3 +159,23 @@ def safety_transfer(world: World, penalty: Number, zeta: Number) -> Interval:
         lower=jnp.maximum(jnp.where(bounded, best - factor * drift, 0.0), 0.0),
         upper=jnp.where(bounded, upper, jnp.inf),
     )
+
+
+def certified_cap(odds: Number, slack: Number) -> Nats:
+    """The most that a gap can be, in any world, for a policy of certificate zeta.
+
+    Formula: min over s in (0, 1) of log(1 + odds / s) + slack / (1 - s). With odds =
+    o_f / penalty and slack = zeta / penalty it caps G^_s(P); with odds = penalty o_s
+    and slack = zeta it caps G_f(P); at zeta = 0 it is (4.5). Proof for G^_s, l = s
+    penalty: l G^_s + G_f >= J(l) and penalty G^_s + G_f <= J(penalty) + zeta; subtract,
+    use that J is concave with slope G^_s(P*_l) at l, then (4.5) at l. For G_f swap the
+    roles. Any s gives a bound, so the least over a grid is one. Shapes: broadcast.
+    Unit: nats. Domain: odds, slack >= 0. Valid for every policy. Source: derived from
+    notes (4.3), (4.5) and (4.6).
+
+    >>> print(f"{float(certified_cap(1.0, 0.02)):.3f}")
+    0.908
+    """
+    gone = jnp.asarray(_GONE)  # 1 - s
+    odds, slack = by_context(odds), by_context(slack)
+    return jnp.min(jnp.log1p(odds / (1 - gone)) + slack / gone, axis=-1)

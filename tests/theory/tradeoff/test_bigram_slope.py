@@ -58,7 +58,7 @@ def test_from_stationary_starts_every_further_token_costs_the_slope(penalty, x64
 def test_from_any_start_the_cost_of_a_token_tends_to_the_slope(x64):
     safe, able, penalty = source(70), source(80), 1.0
     slope = np.array(slope_of(safe, able, penalty))
-    lengths = (16, 32, 64, 128)
+    lengths = (16, 32, 64)
     errors = np.array(
         [
             np.abs(
@@ -68,16 +68,16 @@ def test_from_any_start_the_cost_of_a_token_tends_to_the_slope(x64):
         ]
     )
     # 1/T^2: two halvings of the error a doubling, within a quarter from T = 16 on.
-    assert_close(np.log2(errors[:-1] / errors[1:]), np.full((3, 2), 2.0), 0.25)
+    assert_close(np.log2(errors[:-1] / errors[1:]), np.full((2, 2), 2.0), 0.25)
 
 
 def test_the_forgetful_class_pays_without_end_and_the_ideal_does_not(x64):
     safe, able = source(70), source(80)
     slope = float(slope_of(safe, able, 1.0).proxy)
-    lengths, forgetful, ideal = (2, 4, 6), [], []
+    lengths, forgetful, ideal = (2, 5), [], []
     for length in lengths:
         laws = [Law(ONE, sequence_table(one.chain, length)) for one in (safe, able)]
-        ideal.append(float(optimal_gaps(World(laws[0], *laws), 1.0).proxy))
+        ideal.append(float(jax.jit(optimal_gaps)(World(laws[0], *laws), 1.0).proxy))
         forgetful.append(paid(safe, able, 1.0, length)[0])
     assert_close(forgetful[0], ideal[0], 1e-14)  # two tokens: the classes agree
     assert_below(ideal[1:], forgetful[1:])

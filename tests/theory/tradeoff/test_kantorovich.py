@@ -45,6 +45,7 @@ from theory.tradeoff.bisection import last_below
 
 forms_of, gaps_of = jax.jit(forms_of_matrix), jax.jit(quadratic_gaps)
 in_ball, penalised_move = jax.jit(ball_move), jax.jit(loss_move)
+of_rows, of_softmax = jax.jit(forms_of_rows), jax.jit(forms_of_softmax)
 DIAGONAL = np.diag([1.0, 4.0])
 
 
@@ -157,14 +158,14 @@ def jacobian(rows: int, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def test_rows_give_the_forms_of_the_dense_curvature(x64):
     table, fisher, residual = jacobian(6, 20)
     dense = forms_of(table.T @ residual, table.T @ fisher @ table)
-    for one, other in zip(forms_of_rows(table, fisher, residual), dense, strict=True):
+    for one, other in zip(of_rows(table, fisher, residual), dense, strict=True):
         assert_close(one / other, 1.0, 1e-9)  # rounding times the condition, 1e5
 
 
 def test_without_full_row_rank_the_rows_give_an_upper_bound(x64):
     table, fisher, residual = jacobian(6, 3)
     dense = forms_of(table.T @ residual, table.T @ fisher @ table)
-    found = forms_of_rows(table, fisher, residual)
+    found = of_rows(table, fisher, residual)
     assert_close(found.curvature, dense.curvature, 1e-13)
     assert_below(1.05 * dense.inverse, found.inverse)
 
@@ -172,15 +173,15 @@ def test_without_full_row_rank_the_rows_give_an_upper_bound(x64):
 def test_a_residual_outside_the_range_makes_the_factor_infinite(x64):
     table, fisher, residual = jacobian(6, 20)
     moved = residual + np.array([0.1, 0, 0, 0, 0, 0])  # its first row sums to 0.1
-    assert float(kantorovich_factor(forms_of_rows(table, fisher, moved))) == np.inf
+    assert float(kantorovich_factor(of_rows(table, fisher, moved))) == np.inf
 
 
 def test_softmax_rows_need_no_matrix(x64):
     table, fisher, residual = jacobian(6, 20)
     outputs, contexts = random_rows(31, 2, 3), random_rows(32, 2)
     shift = (table @ (table.T @ residual)).reshape(2, 3)
-    found = forms_of_softmax(shift, contexts, outputs, residual.reshape(2, 3))
-    for one, other in zip(found, forms_of_rows(table, fisher, residual), strict=True):
+    found = of_softmax(shift, contexts, outputs, residual.reshape(2, 3))
+    for one, other in zip(found, of_rows(table, fisher, residual), strict=True):
         assert_close(one / other, 1.0, 1e-11)  # rounding times the condition of D
 
 
