@@ -39,7 +39,9 @@ def price_reach(world: World, penalty: Number, zeta: Number) -> Interval:
     best = jnp.where(bounded, price(world, penalty), 0.0)
     spread = total_weight(world, penalty).sum(axis=-1) * jnp.asarray(zeta) / 2
     drift = jnp.where(spread > 0, jnp.sqrt(jnp.where(spread > 0, spread, 1.0)), 0.0)
-    drift = (most - least) * drift
+    width = most - least
+    # An exact proxy has no width: nothing drifts, however large zeta is.
+    drift = jnp.where(width > 0, width * jnp.where(width > 0, drift, 0.0), 0.0)
     upper = best + most * jnp.asarray(zeta) + drift
     return Interval(
         lower=jnp.maximum(jnp.where(bounded, best - drift, 0.0), 0.0),

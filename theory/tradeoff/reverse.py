@@ -23,13 +23,22 @@ from theory.typing import Nats
 def _log_geometric(world: World, penalty: Number) -> Float[jax.Array, "*batch x y"]:
     """The logarithm of p^_s^w p_f^(1-w), 0^0 = 1 for a source without weight."""
     parts = (
-        jnp.where(share > 0, jnp.where(share > 0, share, 1.0) * safe_log(outputs), 0.0)
+        _powered(share, jnp.asarray(outputs))
         for share, outputs in (
             (posterior_weight(world, penalty)[..., None], world.proxy.outputs),
             (capability_weight(world, penalty)[..., None], world.capability.outputs),
         )
     )
     return sum(parts, jnp.zeros(()))
+
+
+def _powered(
+    share: Float[jax.Array, "*#shape"], outputs: Float[jax.Array, "*#shape"]
+) -> Float[jax.Array, "*shape"]:
+    """W log p, 0 without weight, -inf without probability; no gradient meets an inf."""
+    held = outputs > 0
+    value = share * jnp.log(jnp.where(held, outputs, 1.0))
+    return jnp.where(held | (share <= 0), value, -jnp.inf)
 
 
 def geometric_mixture(world: World, penalty: Number) -> Float[jax.Array, "*batch x y"]:

@@ -67,3 +67,10 @@ def test_gradients_are_finite_where_nothing_is_spent(x64):
     assert_finite_gradient(
         lambda penalty: price_reach(world, penalty, 0.0).upper, np.array(1.3)
     )
+
+
+def test_a_policy_that_forbids_an_output_leaves_an_exact_proxy_a_range(x64: None):
+    # zeta = inf times a width of 0 once made this NaN.
+    law = Law(np.array([1.0]), np.array([[0.5, 0.5]]))
+    allowed = price_reach(World(law, law, law), 1.0, np.inf)
+    assert (float(allowed.lower), float(allowed.upper)) == (0.0, np.inf)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from theory.laws import Law
 from theory.numerics import safe_sqrt, weighted_sum
+from theory.symmetric import eigen
 from theory.tradeoff.shapes import Number, Policy
 from theory.typing import Array, Nats
 
@@ -122,7 +123,7 @@ def curvature_top(law: Law, policy: Policy) -> Nats:
     policy = jnp.asarray(policy)
     outer = policy[..., :, None] * policy[..., None, :]
     fisher = policy[..., None] * jnp.eye(policy.shape[-1], dtype=policy.dtype) - outer
-    top = jnp.linalg.eigvalsh(fisher)[..., -1]
+    top = eigen(fisher)[0][..., -1]
     return jnp.max(jnp.asarray(law.contexts) * top, axis=-1)
 
 
