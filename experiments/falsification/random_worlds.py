@@ -24,6 +24,7 @@ KINDS = {"dense": 1.0, "sparse": 2.0, "heavy_tailed": 4.0, "near_degenerate": 12
 PENALTIES = 4.0  # penalties are log-uniform on [e^-4, e^4]
 
 _KINDS, _PLACES = 4, 11  # what a Choice holds
+_NEAR = (0.5, 0.5, 0.75)  # shares of rounds with a near proxy, task and policy
 
 
 def rows(kind: str, keys: Iterator[jax.Array], shape: tuple[int, ...]) -> jax.Array:
@@ -67,7 +68,7 @@ class Bank(NamedTuple):
     """Rows to combine worlds from; the first of them are repeated at the end.
 
     `contexts` [kind, row, x], `outputs` [kind, row, x, y], `penalties` [row] and
-    `shares` [row], the shares with which laws are blended: most of them near 0.
+    `shares` [row], the shares with which laws are blended: most near 0, an eighth at 0.
     """
 
     contexts: Float[jax.Array, "kind row x"]
@@ -81,12 +82,13 @@ class Choice(NamedTuple):
 
     `kinds` are those of safety, proxy, capability and policy; `places` the first rows
     of three contexts, four outputs, penalties and three shares; `near` says whether the
-    proxy is blended with the safety data, and the capability data with the proxy.
+    proxy is blended with the safety data, the capability data with the proxy, and the
+    policy with P*. A policy that is not may forbid what the data hold.
     """
 
     kinds: Int[jax.Array, "*rounds 4"]
     places: Int[jax.Array, "*rounds 11"]
-    near: Bool[jax.Array, "*rounds 2"]
+    near: Bool[jax.Array, "*rounds 3"]
 
 
 def bank(key: jax.Array, size: int, repeated: int, contexts: int, outputs: int) -> Bank:
@@ -105,15 +107,15 @@ def bank(key: jax.Array, size: int, repeated: int, contexts: int, outputs: int) 
         contexts=wrapped(tables[(contexts,)], 1),
         outputs=wrapped(tables[(contexts, outputs)], 1),
         penalties=wrapped(_penalties(next(keys), size), 0),
-        shares=wrapped(_shares(keys, size), 0),
+        shares=wrapped(_exact_or(_shares(keys, size)), 0),
     )
 
 
 def choices(key: jax.Array, rounds: int, size: int) -> Choice:
     """Where `rounds` rounds read a bank of `size` rows a kind.
 
-    In half of the rounds all roles are of one kind, in the others each of its own. A
-    quarter each has a near proxy, near capability data, both, or neither.
+    In half of the rounds all roles are of one kind, in the others each of its own. The
+    proxy is near in half of them, the capability data too, the policy in three of four.
     """
     kind_key, mixed_key, place_key, near_key = jax.random.split(key, 4)
     kinds = jax.random.randint(kind_key, (rounds, _KINDS), 0, len(KINDS), jnp.int32)
@@ -121,7 +123,8 @@ def choices(key: jax.Array, rounds: int, size: int) -> Choice:
     return Choice(
         kinds=jnp.where(alike, kinds[:, :1], kinds),
         places=jax.random.randint(place_key, (rounds, _PLACES), 0, size, jnp.int32),
-        near=jax.random.uniform(near_key, (rounds, 2), jnp.float32) < 0.5,
+        near=jax.random.uniform(near_key, (rounds, len(_NEAR)), jnp.float32)
+        < jnp.array(_NEAR, jnp.float32),
     )
 
 
@@ -144,13 +147,15 @@ def combined(bank: Bank, choice: Choice, count: int) -> Case:
 
     contexts = [table(bank.contexts, law) for law in range(3)]
     outputs = [table(bank.outputs, law) for law in range(4)]
-    penalty, *shares = column(bank.penalties), *(column(bank.shares) for _ in range(3))
+    penalty = column(bank.penalties)
+    # A share of 1 keeps a law as it is.
+    shares = (jnp.where(near, column(bank.shares), 1.0) for near in choice.near)
     safety = Law(contexts[0], outputs[0])
-    proxy, capability = Law(contexts[1], outputs[1]), Law(contexts[2], outputs[2])
-    proxy = _near(safety, proxy, jnp.where(choice.near[0], shares[0], 1.0))
-    capability = _near(proxy, capability, jnp.where(choice.near[1], shares[1], 1.0))
+    proxy = _near(safety, Law(contexts[1], outputs[1]), next(shares))
+    capability = _near(proxy, Law(contexts[2], outputs[2]), next(shares))
     world = World(safety, proxy, capability)
-    return Case(world, _blended_policy(world, penalty, outputs[3], shares[2]), penalty)
+    policy = _blended_policy(world, penalty, outputs[3], next(shares))
+    return Case(world, policy, penalty)
 
 
 def _near(other: Law, own: Law, share: jax.Array) -> Law:
@@ -173,6 +178,11 @@ def _penalties(key: jax.Array, count: int) -> jax.Array:
 def _shares(keys: Iterator[jax.Array], count: int) -> jax.Array:
     """Shares in [0, 1], most of them near 0: one in six is below a thousandth."""
     return jax.random.uniform(next(keys), (count,), jnp.float32).astype(float) ** 4
+
+
+def _exact_or(shares: jax.Array) -> jax.Array:
+    """The shares, but for the smallest eighth, which are 0: the other law itself."""
+    return jnp.where(shares < 0.125**4, 0.0, shares)
 
 
 def _blended_policy(

@@ -7,7 +7,7 @@ import pytest
 from tests.assertions import assert_below, assert_close, assert_finite_gradient
 from tests.theory.tradeoff.batches import KINDS, cases
 from tests.worlds import WORLDS
-from theory.laws import exact_proxy
+from theory.laws import Law, World, exact_proxy
 from theory.tradeoff import (
     exact_limit,
     excess,
