@@ -83,8 +83,14 @@ def measured(
     last = np.asarray(tuned.records.logits[:, -1])
     inside = last.reshape(*balls.shape, *lines.shape[-3:])
     begun = np.asarray(starts.trace.records.logits[:, -1])
-    safety, _ = pair(made.world)
-    variables = _gaps(safety, probe, lines, planes, inside, usual, begun)
+    # The other contexts weigh nothing in a safety gap: half the logits need no room.
+    whole_law, _ = pair(made.world)
+    seen = whole_law.contexts > 0
+    safety = Law(whole_law.contexts[seen], whole_law.outputs[seen])
+    scanned = [
+        logits[..., seen, :, :] for logits in (lines, planes, inside, usual, begun)
+    ]
+    variables = _gaps(safety, probe, *scanned)
     variables |= {
         "offset": (("seed", "direction", "point"), line_offsets, "1", "distance"),
         "offset_plane": (("seed", "axis", "first"), plane_offsets, "1", "distance"),
