@@ -16,8 +16,8 @@ from theory.ledger import Case, Record, Side, Sides
 CLOSED_TOGETHER = 24  # closed forms a program: half a minute to compile, no more
 LOOPED_TOGETHER = 4  # claims with loops, which share less
 LARGEST_BATCH = 512  # worlds a round: their tables stay in a core's cache
-LOOPED_BATCH = 128  # of claims with loops, which are asked of fewer worlds
-LAPACK_BATCH = 32  # of claims that go world by world
+LOOPED_BATCH = 64  # of claims with loops, which are asked of fewer worlds
+LAPACK_BATCH = 16  # of claims that go world by world
 ROUND_BYTES = 64e6  # what the intermediate arrays of a round may take, roughly
 _LOOPS = {"scan", "while"}
 _LAPACK = {"cholesky", "triangular_solve", "lu", "eig", "eigh", "svd", "geqrf", "schur"}
