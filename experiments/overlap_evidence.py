@@ -201,7 +201,7 @@ def remarks(data: xr.Dataset) -> tuple[str, ...]:
     off = (readings - truth[..., None])[np.isfinite(readings)]
     return (
         f"measured J: {int((bends < 0).sum())} of {bends.size} second differences "
-        f"negative, the largest {bends.max():+.4f} (exact: {exact.max():+.4f}) "
+        f"negative, the largest {np.max(bends):+.4f} (exact: {np.max(exact):+.4f}) "
         f"{PER_TRAINING} a unit of overlap",
         *_read(off, readings.size),
         *_falls(final),

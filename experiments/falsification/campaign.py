@@ -4,27 +4,25 @@ import itertools
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import jax
 import numpy as np
 
 from experiments.falsification.descent import Descended, descended
-from experiments.falsification.findings import Answer, Costs, Finding
+from experiments.falsification.findings import Costs, Finding
 from experiments.falsification.groups import Group, Traced, grouped, traced
-from experiments.falsification.measures import measured
+from experiments.falsification.judged import Search, finding
+from experiments.falsification.measures import measured, measured_alone
 from experiments.falsification.options import FalsifyOptions
-from experiments.falsification.reproduce import as_test
 from experiments.falsification.search import (
     Compiled,
     Place,
-    Tally,
     Worlds,
     compiled,
     searched,
 )
-from experiments.falsification.shrink import failing, shrunk
 from theory.ledger import Case, Record, Side, Sides
 
 STARTS = 8  # descents from the worst worlds, as many from the tightest, and from any
@@ -35,40 +33,6 @@ LAPACK_STEPS = 4  # times fewer steps of descent
 T = TypeVar("T")
 S = TypeVar("S")
 Log = Callable[[str], object]
-
-
-@dataclass
-class Search:
-    """What is known of one claim so far."""
-
-    claim: Traced
-    tally: Tally
-    program: int
-    control: Descended | None = None
-    descent: Descended | None = None
-    remark: str = ""
-
-    @property
-    def record(self) -> Record:
-        """The claim's record."""
-        return self.claim.record
-
-    def worst(self) -> float:
-        """The largest violation met."""
-        met = self.tally.largest("worst")
-        return max(met, float(np.max(self.descent.worst))) if self.descent else met
-
-    def tightest(self) -> float:
-        """The largest tightness met."""
-        met = self.tally.largest("tightest")
-        return max(met, float(np.max(self.descent.tightest))) if self.descent else met
-
-    def control_caught(self) -> bool:
-        """Whether the planted error was seen, if there is one."""
-        if self.claim.planted is None or self.tally.needed() is not None:
-            return True
-        found = self.control
-        return found is not None and found.worst.max() > self.record.tolerance
 
 
 def campaign(
@@ -89,7 +53,7 @@ def campaign(
         _descend(searches, worlds, options.steps, log)
         places = {record.name: place for place, record in enumerate(records)}
         searches.sort(key=lambda search: places[search.record.name])
-        findings = [_finding(search, worlds, options) for search in searches]
+        findings = [finding(search, worlds, options) for search in searches]
         descents = [d for s in searches for d in (s.descent, s.control) if d]
         costs = Costs(
             evaluations_random=spent,
@@ -152,8 +116,8 @@ def _descend(searches: Sequence[Search], worlds: Worlds, steps: int, log: Log) -
             log(f"descent {number} of {len(searches)}")
         try:
             if not search.worst() > search.record.tolerance:
-                search.descent = _descended(search, worlds, steps, None)
-                _confirm(search)
+                found = _descended(search, worlds, steps, None)
+                search.descent, search.remark = confirmed(search.claim, found)
             if not search.control_caught():
                 wrong = search.record.planted
                 search.control = _descended(search, worlds, steps, wrong)
@@ -165,27 +129,25 @@ def _descend(searches: Sequence[Search], worlds: Worlds, steps: int, log: Log) -
         _in_threads(descend, searches)
 
 
-def _confirm(search: Search) -> None:
-    """Keeps a violation that a descent saw only if the worlds it returned show it.
+def confirmed(claim: Traced, seen: Descended) -> tuple[Descended, str]:
+    """What the worlds that a descent returned show by themselves, and a remark.
 
-    Inside the descent laws that are equal may differ by a rounding.
+    Inside the descent laws that are equal may differ by a rounding: a violation counts
+    only in a world that can be written down.
     """
-    found, tolerance = search.descent, search.record.tolerance
-    if found is None or not found.worst.max() > tolerance:
-        return
-    fails = failing(search.record)
-    again = [fails(_row(found.worst_cases, place)) for place in range(len(found.worst))]
-    if not any(again):
-        seen = float(found.worst.max())
-        search.remark = f"{seen:.1e} seen in a descent, but not in the world it led to"
-    kept = np.where(again, found.worst, np.minimum(found.worst, tolerance))
-    search.descent = replace(found, worst=kept)
-
-
-def _row(cases: Case, place: int) -> Case:
-    """One case of a batch."""
-    row: Case = jax.tree.map(lambda leaf: np.asarray(leaf)[place], cases)
-    return row
+    if not seen.worst.max() > claim.record.tolerance:
+        return seen, ""
+    measure = measured_alone if claim.lapack else measured
+    asked = jax.jit(lambda case: measure(claim.record, case))
+    shown = replace(
+        seen,
+        worst=np.asarray(asked(seen.worst_cases).violation),
+        tightest=np.asarray(asked(seen.tightest_cases).tightness),
+    )
+    if shown.worst.max() > claim.record.tolerance:
+        return shown, ""
+    lost = f"{seen.worst.max():.1e} seen in a descent, but not in the world it led to"
+    return shown, lost
 
 
 def _descended(
@@ -206,76 +168,6 @@ def _descended(
     return descended(
         search.record, starts, for_tightness, steps, function, lapack=lapack
     )
-
-
-def _finding(search: Search, worlds: Worlds, options: FalsifyOptions) -> Finding:
-    """What a search says of its claim."""
-    record, tally = search.record, search.tally
-    answer = _answer(search, planted=options.planted)
-    test_case = ""
-    if answer is Answer.VIOLATED or (
-        answer in (Answer.CAUGHT, Answer.REFUTED) and options.bound != "all"
-    ):
-        test_case = _test_case(search, worlds, planted=options.planted)
-    return Finding(
-        name=record.name,
-        side=record.side.value,
-        answer=answer,
-        evaluations=tally.evaluations
-        + (search.descent.evaluations if search.descent else 0),
-        rate=tally.evaluations * tally.together / max(tally.seconds, 1e-9),
-        program=search.program,
-        closed_form=not search.claim.loops,
-        slack=-search.worst(),
-        tightness=search.tightest(),
-        caught_share=tally.share_caught(),
-        caught_after=tally.needed(),
-        remark=search.remark,
-        test_case=test_case,
-    )
-
-
-def _answer(search: Search, *, planted: bool) -> Answer:
-    """The verdict of a search."""
-    record, worst = search.record, search.worst()
-    violated = worst > record.tolerance
-    if planted:
-        return Answer.CAUGHT if violated else Answer.MISSED
-    if record.side is Side.FALSE:
-        refuted = violated and _kept_example_refutes(record)
-        return Answer.REFUTED if refuted else Answer.NOT_REFUTED
-    if violated:
-        return Answer.VIOLATED
-    if worst == -np.inf and search.tally.largest("tightest") == -np.inf:
-        return Answer.NEVER_ASKED
-    return Answer.NONE_FOUND if search.control_caught() else Answer.CONTROL_MISSED
-
-
-def _kept_example_refutes(record: Record) -> bool:
-    """Whether the counter-example that the ledger keeps still refutes the claim."""
-    if record.counter_example is None:
-        return False
-    case = jax.tree.map(
-        lambda leaf: np.asarray(leaf, float)[None], record.counter_example()
-    )
-    return bool(measured(record, case).violation[0] > record.tolerance)
-
-
-def _test_case(search: Search, worlds: Worlds, *, planted: bool) -> str:
-    """The worst case met, made small, as a test; or why there is none."""
-    record = search.record
-    found = search.descent
-    if found is not None and found.worst.max() >= search.tally.largest("worst"):
-        place = int(found.worst.argmax())
-        case = _row(found.worst_cases, place)
-    else:
-        met = worlds.cases(search.tally.extremes("worst", 1), search.claim.batch)
-        case = _row(met, 0)
-    try:
-        small = shrunk(case, failing(record))
-    except ValueError as error:
-        return f"# {record.name}: {error}"
-    return as_test(record, small, planted=planted)
 
 
 def _as_planted(record: Record) -> Record:

@@ -149,8 +149,8 @@ def _rounded(array: np.ndarray, digits: int) -> np.ndarray:
     if array.ndim:
         rows = rounded.reshape(-1, array.shape[-1])
         for row in rows:
-            rest = np.delete(row, row.argmax()).sum()
-            row[row.argmax()] = np.round(1 - rest, digits)
+            largest = int(np.argmax(row))
+            row[largest] = np.round(1 - np.delete(row, largest).sum(), digits)
     return rounded
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.falsification import groups, random_worlds, search, shrink
-from experiments.falsification.campaign import campaign
+from experiments.falsification.campaign import campaign, confirmed
 from experiments.falsification.descent import decoded, descended, encoded
 from experiments.falsification.findings import Answer, Finding
 from experiments.falsification.measures import Measured, measured, measured_alone
@@ -166,6 +166,23 @@ def test_descent_goes_down(x64):
     assert np.allclose(  # of what it returns
         asked(record, moved.tightest_cases).tightness, moved.tightest, atol=1e-12
     )
+
+
+def test_a_violation_counts_only_in_a_world_that_shows_it(x64):
+    sound = groups.traced(find("harmonic limit"), 3, 4)
+    cases = part(drawn("dense", 5), 8)
+    seen = descended(sound.record, cases, np.ones(8, bool), 1)
+    untouched, silence = confirmed(sound, seen)
+    assert (untouched, silence) == (seen, "")
+    loud = dataclasses.replace(seen, worst=np.ones(8))
+    shown, remark = confirmed(sound, loud)
+    assert shown.worst.max() <= sound.record.tolerance
+    assert "not in the world" in remark
+    # Negative control: a broken record is violated in the very same worlds.
+    broken = dataclasses.replace(sound, record=rare(sound.record, sound.record.planted))
+    shown, remark = confirmed(broken, loud)
+    assert shown.worst.max() > sound.record.tolerance
+    assert not remark
 
 
 def rare(record: Record, wrong: Callable[[Case], Sides]) -> Record:

@@ -250,5 +250,7 @@ def tabular_forms(world: World) -> Forms:
     """
     safe, able = world.safety, world.capability
     step = jnp.asarray(safe.outputs) - jnp.asarray(able.outputs)
+    # Laws that agree to rounding differ by noise, whose rows need not sum to 0.
+    step = step - safe.outputs * jnp.sum(step, axis=-1, keepdims=True)
     residual = jnp.asarray(able.contexts)[..., None] * step
     return forms_of_softmax(residual, safe.contexts, safe.outputs, residual)
