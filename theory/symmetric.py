@@ -2,7 +2,8 @@
 
 Several batched `jnp.linalg.solve` or `eigh` in one program wait for each other for ever
 on a machine of few cores (jaxlib 0.10, CPU): each splits its batch over the threads
-that run the others. Cholesky factors do not, and Jacobi's rotations are plain JAX.
+that run the others. Jacobi's rotations are plain JAX; Cholesky factors are LAPACK's too
+and were seen to wait only when several such programs run at once, one on each device.
 """
 
 import jax

@@ -115,7 +115,7 @@ def forms_of_matrix(
 
     Formula: ||g||^2, g' H g, g' H^+ g by eigenpairs. Eigenvalues up to tolerance^2
     times the largest count as 0, and g leaves the range if its part there is longer
-    than tolerance ||g||; the default tolerance is the root of the precision. Gradients
+    than tolerance ||g||; the default is the root of 16 n roundings. Gradients
     are right inside the range. Shapes: [..., n], [..., n, n] -> three of [...]. Domain:
     H symmetric semi-definite. Source: derived, notes 9.3.
 
@@ -140,7 +140,8 @@ def _pseudo_inverse(
 ) -> tuple[Float[jax.Array, "*batch n"], Bool[jax.Array, "*batch"]]:
     """M^+ v, held constant (it is stationary), and whether v leaves the range."""
     vector, matrix = jax.lax.stop_gradient((vector, matrix))
-    root = float(np.sqrt(np.finfo(matrix.dtype).eps))
+    # An eigenvalue of 0 comes out as some roundings of the largest one.
+    root = float(np.sqrt(16 * matrix.shape[-1] * np.finfo(matrix.dtype).eps))
     share = root if tolerance is None else tolerance
     values, vectors = eigen(matrix)
     parts = apply(jnp.swapaxes(vectors, -1, -2), vector)

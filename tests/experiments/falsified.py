@@ -1,0 +1,41 @@
+"""Cases, records and pasted tests that the tests of `simlab falsify` share."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from experiments.falsification import random_worlds
+from experiments.falsification.measures import Measured, measured
+from theory.ledger import Case, Record, Sides
+
+
+# Drawn and measured by compiled programs: op by op, each op compiles by itself.
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def drawn(kind: str, seed: int, count: int = 32) -> Case:
+    return random_worlds.cases(kind, jax.random.key(seed), count, 3, 4)
+
+
+def asked(record: Record, cases: Case) -> Measured:
+    return jax.jit(functools.partial(measured, record))(cases)
+
+
+def part(cases: Case, count: int) -> Case:
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[:count], cases)
+
+
+def one(cases: Case, place: int = 0) -> Case:
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[place], cases)
+
+
+def rare(record: Record, wrong: Callable[[Case], Sides]) -> Record:
+    return dataclasses.replace(record, function=wrong)
+
+
+def run_test(source: str) -> None:
+    defined: dict[str, Callable[[], None]] = {}
+    exec(source, defined)
+    (test,) = (value for name, value in defined.items() if name.startswith("test_"))
+    test()
