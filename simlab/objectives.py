@@ -20,31 +20,40 @@ class PairLoss(NamedTuple):
     safety: Float[jax.Array, ""]
 
 
-def sequence_losses(model: Model, params: Params, tokens: Tokens) -> LogProbs:
-    """Next-token loss of every row, summed over its outputs.
+def sequence_losses(
+    model: Model, params: Params, tokens: Tokens, scored: int | None = None
+) -> LogProbs:
+    """Next-token loss of every row, summed over its outputs, or the last `scored`.
 
     Formula: -sum_t log P(y_t | x, y_1 .. y_{t-1}). Unit: nats per sequence.
     """
     log_probs = jax.nn.log_softmax(model.apply(params, tokens[:, :-1]), axis=-1)
     chosen = jnp.take_along_axis(log_probs, tokens[:, 1:, None], axis=-1)
-    return -jnp.sum(chosen[..., 0], axis=1)
+    first = 0 if scored is None else chosen.shape[1] - scored
+    return -jnp.sum(chosen[:, first:, 0], axis=1)
 
 
 def penalised_pair(
     model: Model,
     params: Params,
     capability: Tokens,
-    safety: Tokens,
+    safety: Tokens | None,
     penalty: Float[jax.Array, ""],
+    scored: int | None = None,
 ) -> PairLoss:
     """Case I: (L_f + penalty * L_s) / (1 + penalty) on one batch of each kind.
 
     The division changes no minimiser; it keeps gradients of one size, so that one
-    learning rate serves every penalty. Unit: nats per sequence. Domain: penalty >= 0.
+    learning rate serves every penalty. Without safety data the objective is L_f. Unit:
+    nats per sequence. Domain: penalty >= 0; `scored` as in `sequence_losses`.
     Source: Chen et al. 2025 (penalty form), notes (2.3).
     """
+    if safety is None:
+        alone = jnp.mean(sequence_losses(model, params, capability, scored))
+        return PairLoss(alone, alone, jnp.zeros_like(alone))
     # One forward pass over both halves costs less than two.
-    losses = sequence_losses(model, params, jnp.concatenate([capability, safety]))
+    both = jnp.concatenate([capability, safety])
+    losses = sequence_losses(model, params, both, scored)
     loss_capability = jnp.mean(losses[: len(capability)])
     loss_safety = jnp.mean(losses[len(capability) :])
     return _penalised(loss_capability, loss_safety, penalty)
@@ -54,16 +63,19 @@ def expected_pair(
     model: Model,
     params: Params,
     capability: Enumerable,
-    safety: Enumerable,
+    safety: Enumerable | None,
     penalty: Float[jax.Array, ""],
 ) -> PairLoss:
     """Case I's objective in expectation over both laws: no sampling noise at all.
 
     Formula: L_i = -sum_x sum_y mu_i(x) p_i(y|x) log P(y|x). One forward pass over every
-    prefix serves both losses. Unit: nats per sequence. Domain: penalty >= 0, sources
-    small enough to list.
+    prefix serves both losses. Without safety data the objective is L_f. Unit: nats per
+    sequence. Domain: penalty >= 0, sources small enough to list.
     """
     log_table = sequence_log_table(prefix_logits(model, params))
+    if safety is None:
+        alone = -jnp.sum(capability.joint() * log_table)
+        return PairLoss(alone, alone, jnp.zeros_like(alone))
     loss_capability, loss_safety = (
         -jnp.sum(source.joint() * log_table) for source in (capability, safety)
     )

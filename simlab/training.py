@@ -1,5 +1,6 @@
 """One training run as one pure function of (setup, hyper, key)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -10,7 +11,13 @@ from jaxtyping import Array, Float, Int
 
 from simlab.enumeration import prefix_logits
 from simlab.models import Model, Params
-from simlab.objectives import Ball, expected_pair, penalised_pair, projected
+from simlab.objectives import (
+    Ball,
+    PairLoss,
+    expected_pair,
+    penalised_pair,
+    projected,
+)
 from simlab.sources import Source
 
 
@@ -59,6 +66,14 @@ class Normalised:
         return optax.normalize_by_update_norm()
 
 
+@runtime_checkable
+class Measure(Protocol):
+    """A static choice of what is measured of a model at every record."""
+
+    def __call__(self, model: Model, params: Params, exam: Any, /) -> Any:
+        """A pytree of arrays; `exam` holds the arrays that it needs."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """What is compiled into a run. Changing a field compiles again."""
@@ -71,6 +86,9 @@ class Setup:
     optimizer: Optimizer = Adam()
     enumerated: bool = True  # record the logits after every prefix; False: none of them
     expected: bool = False  # losses in expectation over listable sources, not batches
+    decay: bool = True  # half a cosine to zero after the warm-up; False: constant
+    scored: int | None = None  # only the last so many outputs count; None: all of them
+    measure: Measure | None = None  # what a Record keeps of the model, beside losses
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "records"):
@@ -80,6 +98,16 @@ class Setup:
             raise ValueError(
                 f"steps={self.steps} must be a multiple of records={self.records}, "
                 "so that records are evenly spaced"
+            )
+        if self.scored is not None and not 1 <= self.scored <= self.model.length:
+            raise ValueError(
+                f"scored={self.scored} must be in [1, {self.model.length}], the "
+                "outputs of a sequence; None scores all of them"
+            )
+        if self.scored is not None and self.expected:
+            raise ValueError(
+                f"scored={self.scored} must be None where losses are expected: laws "
+                "are listed by whole sequences"
             )
         if not 0 <= self.warmup <= 1:
             raise ValueError(
@@ -91,16 +119,18 @@ class Setup:
 class Hyper(NamedTuple):
     """What is traced: every leaf may differ from run to run of one compilation.
 
+    Without `safety` data the loss is that of `capability` alone, whatever the penalty.
     With a `ball`, parameters are projected onto it after every step; its center is
-    `start`.
+    `start`. `exam` is what `Setup.measure` reads.
     """
 
     learning_rate: Float[Array, "*runs"]
     penalty: Float[Array, "*runs"]
     capability: Source
-    safety: Source
+    safety: Source | None
     start: Params
     ball: Ball | None = None
+    exam: Any = None
 
 
 class State(NamedTuple):
@@ -120,6 +150,7 @@ class Record(NamedTuple):
     loss_safety: Float[Array, "*records"]
     gradient_norm: Float[Array, "*records"]
     logits: Float[Array, "*records x node v"]
+    measured: Any = None
 
 
 class Trace(NamedTuple):
@@ -130,9 +161,14 @@ class Trace(NamedTuple):
 
 
 def learning_rate_shape(setup: Setup, step: Int[Array, ""]) -> Float[Array, ""]:
-    """The factor on the learning rate: linear warm-up, then a half cosine to zero."""
+    """The factor on the learning rate: linear warm-up, then a half cosine to zero.
+
+    Without `decay` it stays at 1 after the warm-up.
+    """
     warmup = max(round(setup.warmup * setup.steps), 1)
     rise = (step + 1) / warmup
+    if not setup.decay:
+        return jnp.minimum(rise, 1.0)
     remaining = (step - warmup) / max(setup.steps - warmup, 1)
     fall = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(remaining, 0, 1)))
     return jnp.minimum(rise, fall)
@@ -150,10 +186,10 @@ def advance(
     """One optimiser step. Its data depend on (key, step) alone, so any chunking of
     steps and any resumption sees the same data.
     """
-    pair, capability, safety = _data(setup, hyper, jax.random.fold_in(key, state.step))
+    pair = _pair(setup, hyper, jax.random.fold_in(key, state.step))
 
     def objective(params: Params) -> tuple[Array, tuple[Array, Array]]:
-        loss = pair(setup.model, params, capability, safety, hyper.penalty)
+        loss = pair(params)
         return loss.objective, (loss.capability, loss.safety)
 
     (loss, halves), gradient = jax.value_and_grad(objective, has_aux=True)(state.params)
@@ -169,13 +205,19 @@ def advance(
     return State(state.step + 1, params, moments), (loss, *halves, norm)
 
 
-def _data(setup: Setup, hyper: Hyper, key: jax.Array) -> tuple[Any, Any, Any]:
-    """The loss of a pair of data, and the pair: two batches, or the laws themselves."""
+def _pair(setup: Setup, hyper: Hyper, key: jax.Array) -> Callable[[Params], PairLoss]:
+    """The loss of a pair of data: of two batches, or of the laws themselves."""
+    model, penalty = setup.model, hyper.penalty
+    first: Any = hyper.capability
+    second: Any = hyper.safety
     if setup.expected:
-        return expected_pair, hyper.capability, hyper.safety
+        return lambda params: expected_pair(model, params, first, second, penalty)
     key_capability, key_safety = jax.random.split(key)
-    capability = hyper.capability.sample(key_capability, setup.batch)
-    return penalised_pair, capability, hyper.safety.sample(key_safety, setup.batch)
+    capability = first.sample(key_capability, setup.batch)
+    safety = None if second is None else second.sample(key_safety, setup.batch)
+    return lambda params: penalised_pair(
+        model, params, capability, safety, penalty, setup.scored
+    )
 
 
 def stretch(
@@ -192,7 +234,12 @@ def stretch(
         if setup.enumerated
         else jnp.zeros((model.contexts, 0, model.vocabulary))
     )
-    return state, Record(state.step, loss, capability, safety, norm, logits)
+    measured = (
+        None
+        if setup.measure is None
+        else setup.measure(model, state.params, hyper.exam)
+    )
+    return state, Record(state.step, loss, capability, safety, norm, logits, measured)
 
 
 def run(setup: Setup, hyper: Hyper, key: jax.Array) -> Trace:
