@@ -53,9 +53,9 @@ class Phase:
     """What is compiled into a phase. `slices`: steps after which the next one begins.
 
     A slice of 0 is the phase's own start. Without slices the next phase begins at the
-    end. Slices must be moments of a record. The learning rate is the leg's, or chosen
-    by the speed of the scalar `Leg.gauge @ measured` (`match`), or that of the phase
-    before (`inherits`), as it was given, chosen or inherited there.
+    end. Slices must be moments of a record. The learning rate is the leg's; where that
+    is NaN, it is chosen by the speed of the scalar `Leg.gauge @ measured` (`match`). A
+    phase that `inherits` takes the rate of the phase before.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Leg(NamedTuple):
 
     Every leaf of `sources` has a leading axis of variants, `rates` is [variant].
     `gauge` [variant, ...] weighs what is measured into the scalar whose speed is
-    matched (a phase that matches or inherits reads no rates, only their number).
+    matched. NaN is the rate of a variant whose phase matches a speed.
     """
 
     sources: Source
@@ -178,7 +178,7 @@ def _grown(
     if index + 1 == len(phases):
         return (stage,)
 
-    def from_slices(at: _Origin) -> tuple[Stage, ...]:
+    def from_slices(at: _Origin) -> Any:
         return jax.lax.map(
             lambda params: _grown(
                 phases, legs, index + 1, _Origin(params, at.rate), exam, key
@@ -186,7 +186,7 @@ def _grown(
             at.params,
         )
 
-    later = jax.lax.map(from_slices, _Origin(stage.kept, stage.rate))
+    later: tuple[Stage, ...] = jax.lax.map(from_slices, _Origin(stage.kept, stage.rate))
     return (stage, *later)
 
 
@@ -194,8 +194,11 @@ def passed(phase: Phase, leg: Leg, start: Params, exam: Any, key: jax.Array) -> 
     """One variant of a phase, from one start. `leg` without its axis of variants."""
     setup = phase.setup
     hyper = Hyper(leg.rates, jnp.zeros(()), leg.sources, None, start, exam=exam)
-    none = Matched(leg.rates, jnp.full((), jnp.nan), jnp.ones((), bool))
-    found = _matching(phase, leg, hyper, key) if phase.match else none
+    given = Matched(leg.rates, jnp.full((), jnp.nan), jnp.ones((), bool))
+    found = given
+    if phase.match:
+        aimed, wanted = _matching(phase, leg, hyper, key), jnp.isnan(leg.rates)
+        found = jax.tree.map(lambda a, b: jnp.where(wanted, a, b), aimed, given)
     hyper = hyper._replace(learning_rate=found.rate)
     records, kept = sliced(setup, phase.moments, hyper, key)
     measured = (
