@@ -1,11 +1,15 @@
 """One pure run: the same bits however it is cut, and everything sweepable traced."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from simlab.evaluation import exact_gap
+from simlab.models import Model, Params
 from simlab.objectives import penalised_pair, sequence_losses
 from simlab.sweeps import SweepReport, counted_compilations
 from simlab.training import Adam, Sgd, advance, begin, learning_rate_shape, run
@@ -125,6 +129,65 @@ def test_the_learning_rate_rises_then_falls_to_nothing() -> None:
     assert shape[-1] < 1e-3
 
 
+def test_without_decay_the_learning_rate_stays_up() -> None:
+    made = setup(steps=100, records=1, warmup=0.1, decay=False)
+    shape = np.asarray(
+        [learning_rate_shape(made, jnp.int32(step)) for step in range(100)]
+    )
+    assert np.all(np.diff(shape[:10]) > 0)
+    assert np.all(shape[10:] == 1)
+
+
+@pytest.mark.parametrize("expected", [False, True])
+def test_without_safety_data_the_penalty_changes_nothing(expected: bool) -> None:
+    made = setup(expected=expected)
+    key = jax.random.key(1)
+    runs = [
+        trained(made, hyper(made, penalty=penalty)._replace(safety=None), key)
+        for penalty in (0.0, 3.0)
+    ]
+    same_bits(runs[0].params, runs[1].params)
+    same_bits(runs[0].records.loss, runs[0].records.loss_capability)
+    both = trained(made, hyper(made, penalty=3.0), key)  # the comparison can fail
+    assert not np.array_equal(both.records.loss, runs[0].records.loss)
+
+
+def test_only_the_scored_outputs_count() -> None:
+    made = setup()
+    params = made.model.init(jax.random.key(0))
+    tokens = hyper(made).capability.sample(jax.random.key(1), 6)
+    log_probs = jax.nn.log_softmax(made.model.apply(params, tokens[:, :-1]))
+    last = -log_probs[np.arange(6), 1, tokens[:, 2]]
+    got = sequence_losses(made.model, params, tokens, scored=1)
+    # float32 rounding
+    np.testing.assert_allclose(got, last, rtol=1e-5)
+    whole = sequence_losses(made.model, params, tokens, scored=2)
+    np.testing.assert_array_equal(whole, sequence_losses(made.model, params, tokens))
+    trace = trained(setup(scored=1), hyper(made), jax.random.key(1))
+    assert np.all(
+        trace.records.loss < trained(made, hyper(made), jax.random.key(1)).records.loss
+    )
+
+
+@dataclass(frozen=True)
+class FirstWeight:
+    """A measure that can be checked: the exam times the first entry of a leaf."""
+
+    def __call__(self, model: Model, params: Params, exam: Any, /) -> Any:
+        del model
+        return {"weight": exam * jax.tree.leaves(params)[0].ravel()[0]}
+
+
+def test_what_is_measured_is_kept_at_every_record() -> None:
+    made = setup(measure=FirstWeight())
+    hypers = hyper(made)._replace(exam=jnp.float32(2.0))
+    trace = trained(made, hypers, jax.random.key(1))
+    kept = trace.records.measured["weight"]
+    assert kept.shape == (4,)
+    assert kept[-1] == 2 * jax.tree.leaves(trace.params)[0].ravel()[0]
+    assert trained(setup(), hyper(made), jax.random.key(1)).records.measured is None
+
+
 def test_a_diverged_run_stays_in_the_records() -> None:
     made = setup()
     trace = trained(made, hyper(made, rate=float("nan")), jax.random.key(0))
@@ -145,6 +208,8 @@ def test_logits_are_left_out_where_prefixes_are_too_many() -> None:
         ({"batch": 0}, "batch=0 must be >= 1"),
         ({"steps": 10, "records": 4}, "steps=10 must be a multiple of records=4"),
         ({"warmup": 20.0}, "did you pass a number of steps"),
+        ({"scored": 3}, "scored=3 must be in .1, 2., the outputs of a sequence"),
+        ({"scored": 1, "expected": True}, "must be None where losses are expected"),
     ],
 )
 def test_an_impossible_setup_is_refused(fields: dict[str, float], message: str) -> None:
