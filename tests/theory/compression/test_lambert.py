@@ -60,10 +60,10 @@ def test_the_ends_are_kept(x64):
 
 
 def test_gradients_are_finite_and_right_even_at_zero(x64):
-    (slope,) = assert_finite_gradient(lambert_w, np.array([0.0, 1e-300, 1.0, 1e300]))
+    (slope,) = assert_finite_gradient(of_argument, np.array([0.0, 1e-300, 1.0, 1e300]))
     w = scipy.special.lambertw(1.0).real
     assert_close(slope[:3], [1.0, 1.0, np.exp(-w) / (1 + w)], 1e-15)
-    (slope,) = assert_finite_gradient(omega, np.array([-np.inf, -700.0, 1.0, 1e300]))
+    (slope,) = assert_finite_gradient(function, np.array([-np.inf, -700.0, 1.0, 1e300]))
     assert_close(slope[jnp.array([0, 2, 3])], [0.0, 0.5, 1.0], 1e-15)
 
 
