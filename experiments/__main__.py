@@ -12,6 +12,7 @@ import tyro
 
 from experiments.arguments import parsed, repeatable, run_arguments
 from experiments.claim import EXIT_CODES, EXIT_USAGE, UsageError, Verdict
+from experiments.compression_options import CompressOptions, DecompressOptions
 from experiments.falsification.options import FalsifyOptions
 from experiments.registry import CLAIMS, load
 
@@ -28,6 +29,8 @@ A laboratory for the limits of safe fine-tuning of language models.
   simlab show DIR        verdict and figure again, from a stored result
   simlab ledger [NAME]   the identities and bounds, their sources and status
   simlab falsify NAME    search for worlds that break a record of the ledger, or all
+  simlab compress FILE   by a transformer and an arithmetic coder; gzip, xz beside it
+  simlab decompress FILE the file again, byte for byte
 
 `simlab run CLAIM --help` lists every field of a claim.
 Exit codes: 0 the claim holds, 1 it is violated, 3 inconclusive, 2 wrong usage."""
@@ -108,12 +111,40 @@ def falsify(arguments: Sequence[str]) -> int:
     return int(bool(unexpected(findings)))
 
 
+def compress(arguments: Sequence[str]) -> int:
+    """Compresses a file by a model that is trained on it, or read."""
+    options: CompressOptions = parsed(
+        CompressOptions, arguments, prog="simlab compress"
+    )
+    from experiments.compression import compress_file
+    from simlab.devices import configure
+
+    configure(cache=options.cache)
+    compress_file(options)
+    return 0
+
+
+def decompress(arguments: Sequence[str]) -> int:
+    """Gives a compressed file back."""
+    options: DecompressOptions = parsed(
+        DecompressOptions, arguments, prog="simlab decompress"
+    )
+    from experiments.compression import decompress_file
+    from simlab.devices import configure
+
+    configure(cache=options.cache)
+    decompress_file(options)
+    return 0
+
+
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "list": list_claims,
     "run": run,
     "show": show,
     "ledger": ledger,
     "falsify": falsify,
+    "compress": compress,
+    "decompress": decompress,
 }
 
 

@@ -1,7 +1,7 @@
 """Case I in worlds of short sequences: its exact prediction and its simulation."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 
 from experiments.bench import Bench
-from experiments.labels import Variable, labelled
+from experiments.labels import Variable, axes_of, labelled
+from experiments.pytrees import picked, repeated
+from experiments.stored_laws import law_table, law_variables, stored_law
 from experiments.worlds import SequenceWorlds
 from simlab.evaluation import exact_gap
 from simlab.sweeps import Grid, run_task
@@ -22,6 +24,7 @@ from theory.tradeoff import (
     reach,
     safety_transfer,
 )
+from theory.typing import Array
 
 NATS = "nats per sequence"
 _CELLS = ("proxy", "overlap", "penalty")
@@ -37,7 +40,7 @@ def predicted(
     nats per sequence of the training mixture, whose mass is 1 + penalty.
     """
     with jax.enable_x64(True):
-        world = jax.tree.map(lambda leaf: leaf[:, :, None], made.world)
+        world = picked(made.world, np.s_[:, :, None])
         grid = jnp.asarray(penalties)
         fine = jnp.geomspace(grid[0] / 3, grid[-1] * 3, 97)
         best, curve = (jax.jit(optimal_gaps)(world, values) for values in (grid, fine))
@@ -84,7 +87,7 @@ def aligned(
     keys = jax.vmap(lambda seed: jax.random.split(jax.random.key(seed), 3))(
         jnp.asarray(seeds)
     )
-    safety = _repeated(made.source(_cell(made.world, 0, 0).safety), len(seeds))
+    safety = repeated(made.source(picked(made.world.safety, (0, 0))), len(seeds))
     aligning = Hyper(
         learning_rate=jnp.full(len(seeds), learning_rate),
         penalty=jnp.ones(len(seeds)),
@@ -116,9 +119,9 @@ def fine_tuned(
     tuning = Hyper(
         learning_rate=jnp.full(runs.size, learning_rate),
         penalty=jnp.asarray(values["penalty"], jnp.float32),
-        capability=_picked(made.source(made.world.capability), cell),
-        safety=_picked(made.source(made.world.proxy), cell),
-        start=_picked(starts.trace.params, of_run),
+        capability=picked(made.source(made.world.capability), cell),
+        safety=picked(made.source(made.world.proxy), cell),
+        start=picked(starts.trace.params, of_run),
     )
     streams = jax.vmap(jax.random.fold_in)(
         starts.keys[of_run, 2], jnp.arange(runs.size)
@@ -161,12 +164,12 @@ def measured(
 ) -> xr.Dataset:
     """Exact gaps at every record, and the last logits, from which all can be redone."""
     with jax.enable_x64(True):
-        world = jax.tree.map(lambda leaf: leaf[:, :, None, None, None], made.world)
+        world = picked(made.world, np.s_[:, :, None, None, None])
         logits = jnp.asarray(tuned.logits, jnp.float64)
         logits = logits.reshape(*runs.shape, *logits.shape[1:])
         start = jnp.asarray(aligned.logits[:, -1], jnp.float64)
         gaps = [exact_gap(law.contexts, law.outputs, logits) for law in world]
-        original = _cell(made.world, 0, 0).safety
+        original = picked(made.world.safety, (0, 0))
         gap_aligned = exact_gap(original.contexts, original.outputs, start)
     names = tuple(axis.name for axis in runs.axes)
     over = (*names, "record")
@@ -183,33 +186,25 @@ def measured(
         "logits": (tokens, last, "1", "last logits after every prefix"),
         "diverged": (names, diverged.astype(np.int8), "1", "1 if the run diverged"),
     }
-    axes: dict[str, Variable] = {
-        axis.name: ((axis.name,), axis.values, axis.units, axis.long_name)
-        for axis in runs.axes
-    }
     record: dict[str, Variable] = {
         "record": (("record",), tuned.step[0], "steps", "optimiser steps done")
     }
-    return labelled(variables | _laws(made), axes | record)
+    return labelled(variables | _laws(made), axes_of(runs) | record)
 
 
-def _laws(made: SequenceWorlds) -> dict[str, Any]:
-    """The laws themselves, so that a result can be judged again from its file."""
-    first = _cell(made.world, 0, 0)
-    tables = {
-        "safety_outputs": (("context", "sequence"), first.safety.outputs),
-        "safety_contexts": (("context",), first.safety.contexts),
-        "proxy_outputs": (
-            ("proxy", "context", "sequence"), made.world.proxy.outputs[:, 0],
-        ),
-        "capability_outputs": (("context", "sequence"), first.capability.outputs),
-        "capability_contexts": (
-            ("overlap", "context"), made.world.capability.contexts[0],
-        ),
-    }  # fmt: skip
+def _laws(made: SequenceWorlds) -> dict[str, Variable]:
+    """The laws themselves: proxies vary in their outputs, tasks in their contexts."""
+    first = picked(made.world, (0, 0))
+    tasks = Law(made.world.capability.contexts[0], first.capability.outputs)
+    proxies = law_table(
+        "proxy outputs",
+        ("proxy", "context", "sequence"),
+        made.world.proxy.outputs[:, 0],
+    )
     return {
-        name: (dims, np.asarray(values), "1", f"law of {name.replace('_', ' ')}")
-        for name, (dims, values) in tables.items()
+        **law_variables("safety", first.safety),
+        "proxy_outputs": proxies,
+        **law_variables("capability", tasks, along="overlap"),
     }
 
 
@@ -217,27 +212,15 @@ def stored_world(data: xr.Dataset) -> World:
     """The worlds of a stored result, batched over [proxy, overlap]; float64 arrays."""
     shape = (data.sizes["proxy"], data.sizes["overlap"])
 
-    def law(contexts: np.ndarray, outputs: np.ndarray) -> Law:
+    def law(contexts: Array, outputs: Array) -> Law:
         return Law(
             np.broadcast_to(contexts, (*shape, contexts.shape[-1])),
             np.broadcast_to(outputs, (*shape, *outputs.shape[-2:])),
         )
 
-    mu = data["safety_contexts"].values
+    safety, tasks = stored_law(data, "safety"), stored_law(data, "capability")
     return World(
-        law(mu, data["safety_outputs"].values),
-        law(mu, data["proxy_outputs"].values[:, None]),
-        law(data["capability_contexts"].values, data["capability_outputs"].values),
+        law(*safety),
+        law(safety.contexts, data["proxy_outputs"].values[:, None]),
+        law(*tasks),
     )
-
-
-def _cell(world: World, *index: int) -> World:
-    return World(*jax.tree.map(lambda leaf: leaf[index], tuple(world)))
-
-
-def _picked(tree: Any, index: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[index], tree)
-
-
-def _repeated(tree: Any, count: int) -> Any:
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)

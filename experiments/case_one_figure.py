@@ -7,10 +7,16 @@ from matplotlib.figure import Figure
 
 from experiments.case_one_evidence import per_training_sequence, zeta
 from experiments.claim import Verdict
-from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
-from simlab.statistics import estimate
-
-_DASHES = ("-", "--", "-.", ":", (0, (1, 3)), (0, (5, 1)))
+from simlab.figures import (
+    DASHES,
+    MARKERS,
+    PALETTE,
+    canvas,
+    measured_points,
+    standard_error,
+    style,
+    theory_line,
+)
 
 
 def case_one_figure(data: xr.Dataset, verdict: Verdict) -> Figure:
@@ -48,7 +54,7 @@ def _gap_against_penalty(axes: Axes, data: xr.Dataset) -> None:
             axes,
             data["penalty"].values,
             gaps.mean(-1),
-            y_error=_sem(gaps),
+            y_error=standard_error(gaps),
             color=color,
             marker=MARKERS[i % len(MARKERS)],
             label=proxy_name(float(distance)),
@@ -75,14 +81,14 @@ def _frontiers(axes: Axes, data: xr.Dataset) -> None:
                 cell["curve_capability"].values,
                 cell["curve_safety"].values,
                 color=color,
-                dash=_DASHES[j % len(_DASHES)],
+                dash=DASHES[j % len(DASHES)],
             )
             measured_points(
                 axes,
                 cell["gap_capability"].values.mean(-1),
                 cell["gap_safety"].values.mean(-1),
-                x_error=_sem(cell["gap_capability"].values),
-                y_error=_sem(cell["gap_safety"].values),
+                x_error=standard_error(cell["gap_capability"].values),
+                y_error=standard_error(cell["gap_safety"].values),
                 color=color,
                 marker=MARKERS[i % len(MARKERS)],
             )
@@ -90,7 +96,7 @@ def _frontiers(axes: Axes, data: xr.Dataset) -> None:
             [],
             [],
             color="0.3",
-            ls=_DASHES[j % len(_DASHES)],
+            ls=DASHES[j % len(DASHES)],
             label=f"overlap {overlap:g}",
         )
     axes.set(
@@ -109,7 +115,7 @@ def _residuals(axes: Axes, data: xr.Dataset) -> None:
     pairs = (("safety", "true safety gap"), ("capability", "capability gap"))
     for k, (name, text) in enumerate(pairs):
         gaps = last[f"gap_{name}"].values
-        sigmas = (gaps.mean(-1) - last[f"best_{name}"].values) / _sem(gaps)
+        sigmas = (gaps.mean(-1) - last[f"best_{name}"].values) / standard_error(gaps)
         penalty = np.broadcast_to(
             data["penalty"].values * 1.12 ** (k - 0.5), sigmas.shape
         )
@@ -170,8 +176,3 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
     return np.array(
         [np.quantile(row, levels) if row.size else np.full(3, np.nan) for row in rows]
     ).T
-
-
-def _sem(values: np.ndarray) -> np.ndarray:
-    """The standard error over the last axis; NaN for a single seed."""
-    return np.asarray(estimate(values, axis=-1).sem)

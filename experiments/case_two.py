@@ -1,6 +1,5 @@
 """Case II: transformers fine-tuned inside a ball around their aligned parameters."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,13 @@ from jax.flatten_util import ravel_pytree
 
 from experiments.bench import Bench
 from experiments.case_one import NATS, Aligned
-from experiments.labels import Variable, labelled
+from experiments.labels import Variable, axes_of, labelled
+from experiments.loss_geometry import bend, expected_loss, geometry, slope
+from experiments.pytrees import picked, repeated
+from experiments.stored_laws import law_variables, stored_law
 from experiments.worlds import SequenceWorlds
 from simlab import landscape
-from simlab.evaluation import exact_gap, prefix_logits, sequence_log_table
+from simlab.evaluation import exact_gap, prefix_logits
 from simlab.models import Model, Params
 from simlab.objectives import Ball, distance
 from simlab.sweeps import Grid
@@ -78,9 +80,9 @@ def ball_runs(
     tuning = Hyper(
         learning_rate=stride * radii,
         penalty=jnp.zeros(runs.size),
-        capability=_repeated(able, runs.size),
-        safety=_repeated(safety, runs.size),
-        start=_of_runs(starts, of_run),
+        capability=repeated(able, runs.size),
+        safety=repeated(safety, runs.size),
+        start=picked(starts.trace.params, of_run),
         ball=Ball(radii),
     )
     streams = jax.vmap(jax.random.fold_in)(
@@ -99,11 +101,8 @@ def ball_runs(
 
 def pair(world: World) -> tuple[Law, Law]:
     """The safety and the capability law of the first cell of [proxy, overlap]."""
-    safety, able = (
-        Law(np.asarray(law.contexts)[0, 0], np.asarray(law.outputs)[0, 0])
-        for law in (world.safety, world.capability)
-    )
-    return safety, able
+    first = picked(jax.tree.map(np.asarray, world), (0, 0))
+    return first.safety, first.capability
 
 
 def measured(
@@ -119,7 +118,7 @@ def measured(
         gaps = [exact_gap(*law, logits) for law in (safety, able)]
         aligned = [exact_gap(*law, begun) for law in (safety, able)]
     of_run = runs.positions()["seed"]
-    ways = _ways(made, setup.model, _of_runs(starts, of_run), tuned.params)
+    ways = _ways(made, setup.model, picked(starts.trace.params, of_run), tuned.params)
     last = np.asarray(logits[..., -1, :, :, :])
     tokens = ("context", "prefix", "token")
     variables: dict[str, Variable] = {
@@ -138,12 +137,10 @@ def measured(
     }
     for name, (values, units, text) in ways.items():
         variables[name] = (_RUNS, np.asarray(values).reshape(shape), units, text)
-    coordinates: dict[str, Variable] = {
-        axis.name: ((axis.name,), axis.values, axis.units, axis.long_name)
-        for axis in runs.axes
-    }
+    coordinates = axes_of(runs)
     coordinates["record"] = (("record",), records.step[0], "steps", "steps done")
-    return labelled(variables | _laws(safety, able), coordinates)
+    laws = law_variables("safety", safety) | law_variables("capability", able)
+    return labelled(variables | laws, coordinates)
 
 
 def _ways(
@@ -155,22 +152,23 @@ def _ways(
     def way(start: Params, end: Params) -> tuple[jax.Array, ...]:
         length = distance(end, start)
         along = jax.tree.map(jnp.subtract, end, start)
+        way = ravel_pytree(along)[0]
 
         def at(share: jax.Array) -> tuple[jax.Array, ...]:
             here = jax.tree.map(lambda s, d: s + share * d, start, along)
             slopes = [
-                landscape.gradient_norm(_expected(model, law), here)
+                landscape.gradient_norm(expected_loss(model, law), here)
                 for law in (safety, able)
             ]
-            return *slopes, _bend(_expected(model, safety), here, along)
+            return *slopes, way @ bend(model, here, safety, way)
 
         points = jnp.linspace(0.0, 1.0, PATH_POINTS)
-        slope_safety, slope_able, bend = jax.lax.map(at, points)
-        descent = jax.grad(_expected(model, able))(start)
+        slope_safety, slope_able, bends = jax.lax.map(at, points)
+        descent = jax.grad(expected_loss(model, able))(start)
         norm = distance(descent, jax.tree.map(jnp.zeros_like, descent))
         step = jax.tree.map(lambda s, g: s - length / norm * g, start, descent)
         stepped = exact_gap(*able, prefix_logits(model, step))
-        return length, slope_safety.max(), slope_able.max(), bend.max(), stepped
+        return length, slope_safety.max(), slope_able.max(), bends.max(), stepped
 
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         both = landscape.double(starts), landscape.double(ends)
@@ -191,27 +189,6 @@ def _ways(
     }
 
 
-def _expected(model: Model, law: Law) -> landscape.Loss:
-    """The loss on one law, in expectation, in the precision of the parameters."""
-    joint = law.contexts[:, None] * law.outputs
-
-    def loss(params: Params) -> jax.Array:
-        return -jnp.sum(joint * sequence_log_table(prefix_logits(model, params)))
-
-    return loss
-
-
-def _bend(loss: landscape.Loss, params: Params, along: Params) -> jax.Array:
-    """The second derivative of a loss at `params` along `along`."""
-
-    def along_way(share: jax.Array) -> jax.Array:
-        here = jax.tree.map(lambda p, d: p + share * d, params, along)
-        return jnp.asarray(loss(here))
-
-    bend: jax.Array = jax.jvp(jax.grad(along_way), (0.0,), (1.0,))[1]
-    return bend
-
-
 def landscapes(made: SequenceWorlds, starts: Aligned, model: Model) -> xr.Dataset:
     """What the local theory needs of every aligned model: g = grad L_f and its Fisher.
 
@@ -220,23 +197,18 @@ def landscapes(made: SequenceWorlds, starts: Aligned, model: Model) -> xr.Datase
     safety, able = pair(made.world)
     rows = []
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        weights = landscape.prefix_laws(*safety, made.vocabulary).weights
-        slopes = [
-            jax.jit(functools.partial(landscape.gradient, _expected(model, law)))
-            for law in (safety, able)
-        ]
+        own_slope = jax.jit(slope, static_argnums=0)
         for seed in range(len(starts.keys)):
-            params = landscape.double(_of_runs(starts, seed))
-            own, g = (slope(params) for slope in slopes)
-            operator = landscape.fisher_operator(model, params, weights)
-            found = landscape.landscape(operator, g, jax.random.key(seed))
-            if weights.size * made.vocabulary * g.size <= _DENSE:
-                factor = landscape.fisher_factor(model, params, weights)
-                solved = landscape.dense_inverse_quadratic(factor, g)
+            at = geometry(model, picked(starts.trace.params, seed), safety, able)
+            own = own_slope(model, at.params, safety)
+            found = landscape.landscape(at.fisher, at.slope, jax.random.key(seed))
+            if at.weights.size * made.vocabulary * at.slope.size <= _DENSE:
+                factor = landscape.fisher_factor(model, at.params, at.weights)
+                solved = landscape.dense_inverse_quadratic(factor, at.slope)
                 found = found._replace(
                     inverse_quadratic=solved.value, residual=solved.residual
                 )
-            size = jnp.linalg.norm(ravel_pytree(params)[0])
+            size = jnp.linalg.norm(ravel_pytree(at.params)[0])
             rows.append((*found, float(jnp.linalg.norm(own)), float(size)))
     texts = (
         ("gradient", "norm of the gradient of L_f"),
@@ -267,29 +239,6 @@ def penalised(data: xr.Dataset) -> xr.Dataset:
     return cell.drop_vars("record", errors="ignore").rename(names)
 
 
-def _laws(safety: Law, able: Law) -> dict[str, Variable]:
-    """The laws themselves, so that a result can be judged again from its file."""
-    laws = {"safety": safety, "capability": able}
-    tables: dict[str, Variable] = {}
-    for name, law in laws.items():
-        text = f"law of the {name} data"
-        tables[f"{name}_contexts"] = (("context",), law.contexts, "1", text)
-        tables[f"{name}_outputs"] = (("context", "sequence"), law.outputs, "1", text)
-    return tables
-
-
 def stored_laws(data: xr.Dataset) -> tuple[Law, Law]:
     """The safety and the capability law of a stored result."""
-    safety, able = (
-        Law(data[f"{name}_contexts"].values, data[f"{name}_outputs"].values)
-        for name in ("safety", "capability")
-    )
-    return safety, able
-
-
-def _of_runs(starts: Aligned, of_run: Any) -> Params:
-    return jax.tree.map(lambda leaf: leaf[of_run], starts.trace.params)
-
-
-def _repeated(tree: Any, count: int) -> Any:
-    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), tree)
+    return stored_law(data, "safety"), stored_law(data, "capability")

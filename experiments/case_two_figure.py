@@ -14,8 +14,15 @@ from experiments.case_two_local import (
     penalty_costs,
 )
 from experiments.claim import Verdict
-from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
-from simlab.statistics import estimate
+from simlab.figures import (
+    MARKERS,
+    PALETTE,
+    canvas,
+    measured_points,
+    standard_error,
+    style,
+    theory_line,
+)
 from theory.tradeoff.kantorovich import ball_cost, kantorovich_factor, loss_cost
 from theory.tradeoff.parameter_ball import local_cost
 
@@ -62,8 +69,8 @@ def _tradeoffs(axes: Axes, data: xr.Dataset) -> None:
             axes,
             able.mean(-1),
             safe.mean(-1),
-            x_error=_sem(able),
-            y_error=_sem(safe),
+            x_error=standard_error(able),
+            y_error=standard_error(safe),
             color=color,
             marker=marker,
             label=text,
@@ -104,7 +111,7 @@ def _bounds(axes: Axes, data: xr.Dataset) -> None:
         axes,
         radius,
         cost.mean(-1),
-        y_error=_sem(cost),
+        y_error=standard_error(cost),
         color=_BALL,
         marker=MARKERS[1],
         label="measured",
@@ -138,7 +145,7 @@ def _local_laws(axes: Axes, data: xr.Dataset) -> None:
             axes,
             share.mean(-1),
             ratio.mean(-1),
-            y_error=_sem(ratio),
+            y_error=standard_error(ratio),
             color=color,
             marker=marker,
             label=text,
@@ -184,8 +191,3 @@ def _factors(axes: Axes, data: xr.Dataset) -> None:
         ylabel="measured ratio of costs at zero gain",
         title="The Kantorovich factor",
     )
-
-
-def _sem(values: np.ndarray) -> np.ndarray:
-    """The standard error over the last axis; NaN for a single seed."""
-    return np.asarray(estimate(values, axis=-1).sem)

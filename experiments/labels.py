@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from simlab.sweeps import Grid
+
 Variable = tuple[Sequence[str], Any, str, str]
 """Dimensions, values, units, long name."""
 
@@ -23,3 +25,11 @@ def labelled(
         {name: packed(variable) for name, variable in variables.items()},
         {name: packed(variable) for name, variable in (coordinates or {}).items()},
     )
+
+
+def axes_of(grid: Grid) -> dict[str, Variable]:
+    """The coordinates of a grid of runs."""
+    return {
+        axis.name: ((axis.name,), axis.values, axis.units, axis.long_name)
+        for axis in grid.axes
+    }

@@ -8,11 +8,18 @@ from matplotlib.figure import Figure
 from experiments.claim import Verdict
 from experiments.length_evidence import penalised
 from experiments.length_prediction import BIGRAM, TRANSFORMER
-from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
-from simlab.statistics import estimate
+from simlab.figures import (
+    DASHES,
+    MARKERS,
+    PALETTE,
+    canvas,
+    measured_points,
+    standard_error,
+    style,
+    theory_line,
+)
 
 _LOOK = {TRANSFORMER: (PALETTE[0], MARKERS[0]), BIGRAM: (PALETTE[1], MARKERS[1])}
-_DASHES = ("-", "--", "-.", ":", (0, (1, 3)), (0, (5, 1)))
 
 
 def length_figure(data: xr.Dataset, verdict: Verdict) -> Figure:
@@ -47,7 +54,7 @@ def _against_length(axes: Axes, cell: xr.Dataset, kind: str, cap: str) -> None:
             axes,
             cell["length"].values * 1.0,
             gaps.mean(-1),
-            y_error=_sem(gaps),
+            y_error=standard_error(gaps),
             color=color,
             marker=marker,
             label=name,
@@ -71,7 +78,7 @@ def _per_token(axes: Axes, final: xr.Dataset) -> None:
         for k, penalty in enumerate(final["penalty"].values):
             at = {"model": name, "penalty": penalty}
             line = curves.sel(at) / final["fine"]
-            dash = _DASHES[k % len(_DASHES)]
+            dash = DASHES[k % len(DASHES)]
             theory_line(
                 axes, final["fine"].values * 1.0, line.values, color=color, dash=dash
             )
@@ -80,12 +87,12 @@ def _per_token(axes: Axes, final: xr.Dataset) -> None:
                 axes,
                 final["length"].values * 1.0,
                 points.mean(-1),
-                y_error=_sem(points),
+                y_error=standard_error(points),
                 color=color,
                 marker=marker,
             )
     for k, penalty in enumerate(final["penalty"].values):
-        dash = _DASHES[k % len(_DASHES)]
+        dash = DASHES[k % len(DASHES)]
         axes.plot([], [], color="0.3", ls=dash, label=f"penalty {penalty:g}")
     axes.set(
         ylim=(0, None),
@@ -102,7 +109,8 @@ def _residuals(axes: Axes, final: xr.Dataset) -> None:
             cells = final.sel(model=name)
             order = ("length", "overlap", "penalty", "seed")
             gaps = cells[f"gap_{kind}"].transpose(*order).values
-            sigmas = (gaps.mean(-1) - cells[f"best_{kind}"].values) / _sem(gaps)
+            off = gaps.mean(-1) - cells[f"best_{kind}"].values
+            sigmas = off / standard_error(gaps)
             place = final["length"].values + 0.16 * (2 * i + k - 1.5)
             axes.plot(
                 np.repeat(place, sigmas[0].size),
@@ -121,8 +129,3 @@ def _residuals(axes: Axes, final: xr.Dataset) -> None:
         title="Residuals of every cell (band: two standard errors)",
     )
     axes.legend()
-
-
-def _sem(values: np.ndarray) -> np.ndarray:
-    """The standard error over the last axis; NaN for a single seed."""
-    return np.asarray(estimate(values, axis=-1).sem)

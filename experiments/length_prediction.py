@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.labels import labelled
+from experiments.pytrees import picked, stacked
 from experiments.worlds import SequenceChains, sequence_chains, sequence_worlds
 from theory.chains import Chain, sequence_table
 from theory.laws import Law, World
@@ -84,7 +85,7 @@ def length_worlds(
             )
             ideal.append(World(safety, safety, able))
             bigram.append(bigram_world(ideal[-1], chains, length))
-        return _stacked(ideal), _stacked(bigram)
+        return _padded(ideal), _padded(bigram)
 
     with jax.enable_x64(True):
         ideal, bigram = jax.jit(build)(chains)
@@ -139,7 +140,7 @@ def predicted(
     with jax.enable_x64(True):
         curve = _over_classes(fine, grid, optimal_gaps)
         made = fine._replace(
-            ideal=_picked(fine.ideal, at), bigram=_picked(fine.bigram, at)
+            ideal=picked(fine.ideal, at), bigram=picked(fine.bigram, at)
         )
         least = _over_classes(made, grid, optimum)
         allowed = _over_classes(
@@ -170,7 +171,7 @@ def _without_length(
 ) -> dict[str, tuple[np.ndarray, str, str]]:
     """Caps that no length lifts, and the bigram class's cost of one more token."""
     with jax.enable_x64(True):
-        world = _picked(made.ideal, np.s_[0, :, None])
+        world = picked(made.ideal, np.s_[0, :, None])
         share_f = np.asarray(support_overlap_capability(world))
         share_s = np.asarray(support_overlap_proxy(world))
         caps = proxy_gap_coarse(world, grid), capability_gap_coarse(world, grid)
@@ -200,18 +201,13 @@ def _over_classes(made: LengthWorlds, grid: np.ndarray, function: Any) -> Any:
     """function(world, penalties) of both classes' worlds, [model, length, ...]."""
     compiled = jax.jit(function)
     both = [
-        compiled(_picked(world, np.s_[:, :, None]), grid)
+        compiled(picked(world, np.s_[:, :, None]), grid)
         for world in (made.ideal, made.bigram)
     ]
-    return jax.tree.map(lambda *values: np.stack(values), *both)
+    return stacked(both)
 
 
-def _picked(world: World, index: Any) -> World:
-    """The worlds at an index of the leading axes."""
-    return World(*(Law(law.contexts[index], law.outputs[index]) for law in world))
-
-
-def _stacked(worlds: Sequence[World]) -> World:
+def _padded(worlds: Sequence[World]) -> World:
     """Worlds on one leading axis, outputs padded by ones of probability zero."""
     widest = max(world.safety.outputs.shape[-1] for world in worlds)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from experiments.validation import at_least, positive
+from experiments.validation import at_least, confidence, positive
 from experiments.worlds import SequenceWorlds, sequence_worlds
 from simlab.models import Activation, Positions, Transformer
 
@@ -29,11 +29,7 @@ class Networks:
     def __post_init__(self) -> None:
         positive(self, "concentration", "did you pass its logarithm?")
         at_least(self, _LEAST)
-        if not 0.5 < self.level < 1:
-            raise ValueError(
-                f"level={self.level} must be in (0.5, 1): a confidence; did you pass "
-                "the error level?"
-            )
+        confidence(self, "level")
         transformer(self)  # the model checks its own fields
 
 

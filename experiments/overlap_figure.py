@@ -7,8 +7,15 @@ from matplotlib.figure import Figure
 
 from experiments.claim import Verdict
 from experiments.overlap_evidence import frontier_readings, penalised_gaps
-from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
-from simlab.statistics import estimate
+from simlab.figures import (
+    MARKERS,
+    PALETTE,
+    canvas,
+    measured_points,
+    standard_error,
+    style,
+    theory_line,
+)
 
 
 def overlap_figure(data: xr.Dataset, verdict: Verdict) -> Figure:
@@ -70,7 +77,7 @@ def _by_penalty(
             axes,
             final["overlap"].values,
             runs[:, k].mean(-1),
-            y_error=_sem(runs[:, k]),
+            y_error=standard_error(runs[:, k]),
             color=color,
             marker=MARKERS[k % len(MARKERS)],
             label=f"{penalty:.3g}",
@@ -93,7 +100,7 @@ def _frontier(axes: Axes, final: xr.Dataset) -> None:
             axes,
             final["overlap"].values[reached],
             readings[k][reached].mean(-1),
-            y_error=_sem(readings[k][reached]),
+            y_error=standard_error(readings[k][reached]),
             color=color,
             marker=MARKERS[k % len(MARKERS)],
             label=f"safety gap {level:g}",
@@ -118,7 +125,7 @@ def _residuals(axes: Axes, final: xr.Dataset) -> None:
         ),
     )
     for k, (runs, truth, text) in enumerate(cases):
-        sigmas = (runs.mean(-1) - truth) / _sem(runs)
+        sigmas = (runs.mean(-1) - truth) / standard_error(runs)
         overlap = np.broadcast_to(
             final["overlap"].values[:, None] + 0.016 * (k - 0.5), sigmas.shape
         )
@@ -138,8 +145,3 @@ def _residuals(axes: Axes, final: xr.Dataset) -> None:
         title="Residuals of every cell (band: two standard errors)",
     )
     axes.legend()
-
-
-def _sem(values: np.ndarray) -> np.ndarray:
-    """The standard error over the last axis; NaN for a single seed."""
-    return np.asarray(estimate(values, axis=-1).sem)

@@ -19,15 +19,15 @@ from experiments import case_two
 from experiments.bench import Bench
 from experiments.case_one import NATS, Aligned, aligned, fine_tuned, seeds_of
 from experiments.labels import Variable, labelled
+from experiments.loss_geometry import geometry
+from experiments.pytrees import picked
 from experiments.trends import crossing, read_at
 from experiments.worlds import SequenceWorlds
-from simlab import landscape
 from simlab.evaluation import exact_gap
+from simlab.landscape import prefix_laws
 from simlab.models import Tabular
-from simlab.objectives import expected_pair
 from simlab.sweeps import Axis, Grid
 from simlab.training import Adam, Normalised, Setup
-from theory.chains import next_token_table, prefix_probabilities
 from theory.laws import Law, World
 from theory.tradeoff import gap, optimal_gaps
 from theory.tradeoff.parameter_ball import ball_optimum
@@ -73,16 +73,10 @@ def prefix_world(world: World, vocabulary: int) -> World:
     """
 
     def cut(law: Law) -> Law:
-        length = round(np.log(law.outputs.shape[-1]) / np.log(vocabulary))
-        weights, rows = [], []
-        for depth in range(length):
-            reached = prefix_probabilities(law.outputs, vocabulary, depth)
-            weights.append(jnp.asarray(law.contexts)[..., None] * reached)
-            rows.append(next_token_table(law.outputs, vocabulary, depth))
-        contexts, outputs = jnp.concatenate(weights, -1), jnp.concatenate(rows, -2)
+        weights, rows = prefix_laws(*law, vocabulary)
         return Law(
-            contexts.reshape(*contexts.shape[:-2], -1),
-            outputs.reshape(*outputs.shape[:-3], -1, vocabulary),
+            weights.reshape(*weights.shape[:-2], -1),
+            rows.reshape(*rows.shape[:-3], -1, vocabulary),
         )
 
     return World(*(cut(law) for law in world))
@@ -97,11 +91,11 @@ def predicted(
     between the ends of the sweep's.
     """
     with jax.enable_x64(True):
-        world = jax.tree.map(lambda leaf: jnp.asarray(leaf)[:, 0], fine.world)
+        world = picked(jax.tree.map(jnp.asarray, fine.world), np.s_[:, 0])
         best = jax.jit(optimal_gaps)(
-            jax.tree.map(lambda leaf: leaf[:, None], world), jnp.asarray(penalties)
+            picked(world, np.s_[:, None]), jnp.asarray(penalties)
         )
-        first = prefix_world(jax.tree.map(lambda leaf: leaf[0], world), fine.vocabulary)
+        first = prefix_world(picked(world, 0), fine.vocabulary)
         whole = float(gap(first.capability, first.safety.outputs))
         radii = np.geomspace(knobs.radii[0, 0], knobs.radii[0, -1], 97)
         exact, at_runs = (_ball(first, grid) for grid in (radii, knobs.radii[0]))
@@ -245,18 +239,8 @@ def _local(
     made: SequenceWorlds, starts: Aligned, setup: Setup, seed: int
 ) -> tuple[float, float]:
     """||g|| and g' H g of one aligned model, in double precision."""
-    safety, able = case_two.pair(made.world)
-    model, source = setup.model, made.source(able)
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        params = landscape.double(
-            jax.tree.map(lambda leaf: leaf[seed], starts.trace.params)
-        )
-        g = landscape.gradient(
-            lambda at: (
-                expected_pair(model, at, source, source, jnp.zeros(())).capability
-            ),
-            params,
-        )
-        weights = landscape.prefix_laws(*safety, made.vocabulary).weights
-        product = landscape.fisher_operator(model, params, weights)(g)
-        return float(jnp.linalg.norm(g)), float(g @ product)
+        params = picked(starts.trace.params, seed)
+        at = geometry(setup.model, params, *case_two.pair(made.world))
+        bent = at.slope @ at.fisher(at.slope)
+        return float(jnp.linalg.norm(at.slope)), float(bent)

@@ -9,8 +9,15 @@ from experiments.claim import Verdict
 from experiments.crossing_evidence import crossings, local_crossings
 from experiments.proxy_crossing import CLASSES
 from experiments.proxy_evidence import paid_prices
-from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
-from simlab.statistics import estimate
+from simlab.figures import (
+    MARKERS,
+    PALETTE,
+    canvas,
+    measured_points,
+    standard_error,
+    style,
+    theory_line,
+)
 
 
 def proxy_figure(data: xr.Dataset, verdict: Verdict) -> Figure:
@@ -46,7 +53,7 @@ def _floor(axes: Axes, final: xr.Dataset) -> None:
             axes,
             distance,
             one["gap_safety"].values.mean(-1),
-            y_error=_sem(one["gap_safety"].values),
+            y_error=standard_error(one["gap_safety"].values),
             color=color,
             marker=marker,
             label=f"penalty {float(one['penalty']):.3g}",
@@ -80,7 +87,7 @@ def _prices(axes: Axes, final: xr.Dataset) -> None:
             axes,
             final["penalty"].values,
             paid[i].mean(-1),
-            y_error=_sem(paid[i]),
+            y_error=standard_error(paid[i]),
             color=color,
             # Where colours begin again, markers do not.
             marker=MARKERS[(i + i // len(PALETTE)) % len(MARKERS)],
@@ -120,7 +127,7 @@ def _crossings(axes: Axes, final: xr.Dataset) -> None:
                 axes,
                 final["proxy"].values,
                 costs.mean(-1),
-                y_error=_sem(costs),
+                y_error=standard_error(costs),
                 color=color,
                 marker=marker,
             )
@@ -167,7 +174,7 @@ def _residuals(axes: Axes, final: xr.Dataset) -> None:
             axes,
             gains + 0.012 * (k - 0.5),
             ratio.mean(-1),
-            y_error=_sem(ratio),
+            y_error=standard_error(ratio),
             color=color,
             marker=MARKERS[k],
             label=("tables, exact theory", "transformers, local theory")[k],
@@ -184,8 +191,3 @@ def _residuals(axes: Axes, final: xr.Dataset) -> None:
     axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_yticks([], minor=True)
     axes.legend()
-
-
-def _sem(values: np.ndarray) -> np.ndarray:
-    """The standard error over the last axis; NaN for a single seed."""
-    return np.asarray(estimate(values, axis=-1).sem)

@@ -67,6 +67,62 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "2 to 3", "accelerator": "not measured"},
     ),
+    "compression_is_loss": Entry(
+        paper="Ji et al. 2025, preliminaries",
+        statement=(
+            "the arithmetic code of held-out messages is as long as the model's "
+            "cross-entropy on them, to 2 bits a code, all along training, at any size"
+        ),
+        minutes={"smoke": "1", "laptop": "2", "accelerator": "not measured"},
+    ),
+    "elasticity_law": Entry(
+        paper="Ji et al. 2025, Theorem 4.2",
+        statement=(
+            "in a jointly compressed model alignment gives way k times what "
+            "pre-training gains, exactly; closed forms give signs, sizes and the flip"
+        ),
+        minutes={"smoke": "1", "laptop": "1 to 3", "accelerator": "not measured"},
+    ),
+    "elasticity_memory": Entry(
+        paper="Ji et al. 2025, elasticity against saturation",
+        statement=(
+            "what dominated pre-training comes back cheaper than saturating log-odds "
+            "allow, and the way slows where the base says, but only in part"
+        ),
+        minutes={"smoke": "1", "laptop": "5 to 8", "accelerator": "not measured"},
+    ),
+    "resistance": Entry(
+        paper="Ji et al. 2025, section 5.1",
+        statement=(
+            "going back to an earlier slice of fine-tuning costs less training loss "
+            "than going on to a later one, once the answers' own entropy is taken off"
+        ),
+        minutes={"smoke": "1", "laptop": "2 to 4", "accelerator": "not measured"},
+    ),
+    "rebound": Entry(
+        paper="Ji et al. 2025, 5.2 and Table 3",
+        statement=(
+            "the further a transformer was aligned, the faster it first comes back, on "
+            "a falling share of the data; but more data never needs less to undo"
+        ),
+        minutes={"smoke": "1", "laptop": "2 to 4", "accelerator": "not measured"},
+    ),
+    "elasticity_scale": Entry(
+        paper="Ji et al. 2025, 5.3",
+        statement=(
+            "at one speed of alignment, larger and longer pre-trained transformers "
+            "come back on fewer responses for each nat they were aligned by"
+        ),
+        minutes={"smoke": "1", "laptop": "5 to 8", "accelerator": "not measured"},
+    ),
+    "elasticity_springs": Entry(
+        paper="Ji et al. 2025, Theorem 4.2",
+        statement=(
+            "at polished joint optima of transformers the forces of all data and of "
+            "weight decay balance, and so alignment moves k times as far, decay counted"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 5", "accelerator": "not measured"},
+    ),
 }
 
 

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 
 from experiments.case_two import pair
+from experiments.loss_geometry import bend, geometry, slope
 from experiments.worlds import SequenceWorlds
 from simlab import landscape
 from simlab.basin import layer_scaled_direction
-from simlab.evaluation import exact_gap, prefix_logits
 from simlab.models import Model, Params
 
 
@@ -36,30 +36,27 @@ def directions(
     safety, able = pair(made.world)
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         return _nowhere(sum(leaf.size for leaf in jax.tree.leaves(params)), count)
-    slope_at, bend_at = (jax.jit(f, static_argnums=0) for f in (_slope, _bend))
+    slope_at, bend_at = (jax.jit(f, static_argnums=0) for f in (slope, bend))
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        cut = jax.jit(landscape.prefix_laws, static_argnums=2)
-        weights = cut(*safety, made.vocabulary).weights
-        precise = landscape.double(params)
+        at = geometry(model, params, safety, able)
         drawn = [
-            np.asarray(layer_scaled_direction(precise, own))
+            np.asarray(layer_scaled_direction(at.params, own))
             for own in jax.random.split(key, count)
         ]
-        task = -np.asarray(slope_at(model, precise, *able))
-        fisher = landscape.fisher_operator(model, precise, weights)
-        top = landscape.top_eigenpairs(fisher, task.size, 1, key).vectors[0]
+        task = -np.asarray(at.slope)
+        top = landscape.top_eigenpairs(at.fisher, task.size, 1, key).vectors[0]
         top = top * np.sign(top[np.argmax(np.abs(top))])
         lengths = np.linalg.norm([*drawn, task, top], axis=-1)
         vectors = np.stack([*drawn, task, top]) / np.maximum(lengths, 1e-300)[:, None]
-        bent = np.stack([np.asarray(fisher(u)) for u in vectors])
-        hessian = [np.asarray(bend_at(model, precise, *safety, u)) for u in vectors]
-        slope = np.asarray(slope_at(model, precise, *safety))
+        bent = np.stack([np.asarray(at.fisher(u)) for u in vectors])
+        hessian = [np.asarray(bend_at(model, at.params, safety, u)) for u in vectors]
+        steepest = np.asarray(slope_at(model, at.params, safety))
     return Directions(
         vectors,
         lengths[:count],
         np.sum(vectors * bent, axis=-1),
         np.sum(vectors * np.stack(hessian), axis=-1),
-        vectors @ slope,
+        vectors @ steepest,
         np.asarray(vectors[-2] @ bent[0]),
     )
 
@@ -69,25 +66,3 @@ def _nowhere(size: int, count: int) -> Directions:
     each = np.full(count + 2, np.nan)
     vectors = np.full((count + 2, size), np.nan)
     return Directions(vectors, each[:count], each, each, each, np.asarray(np.nan))
-
-
-def _slope(
-    model: Model, params: Params, contexts: jax.Array, outputs: jax.Array
-) -> jax.Array:
-    def gap(at: Params) -> jax.Array:
-        return exact_gap(contexts, outputs, prefix_logits(model, at))
-
-    return landscape.gradient(gap, params)
-
-
-def _bend(
-    model: Model,
-    params: Params,
-    contexts: jax.Array,
-    outputs: jax.Array,
-    vector: jax.Array,
-) -> jax.Array:
-    def gap(at: Params) -> jax.Array:
-        return exact_gap(contexts, outputs, prefix_logits(model, at))
-
-    return landscape.hessian_vector(gap, params, vector)

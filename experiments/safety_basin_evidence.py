@@ -17,6 +17,7 @@ from experiments.evidence import (
     rises,
     undecided,
 )
+from experiments.stored_laws import stored_law
 from simlab.basin import basin, plane_basin
 from simlab.landscape import prefix_laws
 from simlab.statistics import slope
@@ -50,7 +51,7 @@ def bound(data: xr.Dataset, place: str) -> tuple[np.ndarray, np.ndarray]:
     begun = begun.reshape(len(begun), *[1] * (logits.ndim - 4), -1, vocabulary)
     with jax.enable_x64(True):
         laws = jax.jit(prefix_laws, static_argnums=2)(
-            data["safety_contexts"].values, data["safety_outputs"].values, vocabulary
+            *stored_law(data, "safety"), vocabulary
         )
         change = jax.jit(hoeffding_change)(
             laws.weights.reshape(-1),
@@ -169,11 +170,8 @@ def _bounds(data: xr.Dataset) -> Iterator[Evidence]:
 
 def _behaviour(data: xr.Dataset) -> Evidence:
     """Pinsker and Bretagnolle-Huber: what a gap says of unsafe outputs."""
-    own = np.sum(
-        data["safety_contexts"].values[:, None]
-        * data["safety_outputs"].values
-        * data["unsafe"].values
-    )
+    mu, outputs = stored_law(data, "safety")
+    own = np.sum(mu[:, None] * outputs * data["unsafe"].values)
     slacks = []
     with jax.enable_x64(True):
         for place in ("line", "plane", "ball", "usual"):

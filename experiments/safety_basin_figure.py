@@ -16,8 +16,15 @@ from experiments.safety_basin_evidence import (
     usual_scores,
     widths,
 )
-from simlab.figures import MARKERS, PALETTE, canvas, measured_points, style, theory_line
-from simlab.statistics import estimate
+from simlab.figures import (
+    MARKERS,
+    PALETTE,
+    canvas,
+    measured_points,
+    standard_error,
+    style,
+    theory_line,
+)
 
 _NAMES = {
     "random": "random, layer-scaled",
@@ -147,7 +154,7 @@ def _widths(axes: Axes, data: xr.Dataset) -> None:
             axes,
             t,
             measured.mean(0),
-            y_error=_sem(measured),
+            y_error=standard_error(measured, axis=0),
             color=color,
             marker=MARKERS[KINDS.index(kind)],
             label=_NAMES[kind],
@@ -157,7 +164,7 @@ def _widths(axes: Axes, data: xr.Dataset) -> None:
         axes,
         t * 1.08,
         radii.mean(0),
-        y_error=_sem(radii),
+        y_error=standard_error(radii, axis=0),
         color=PALETTE[3],
         marker=MARKERS[3],
         label="Case II: radius of the ball",
@@ -189,7 +196,7 @@ def _errors(axes: Axes, data: xr.Dataset) -> None:
             axes,
             t,
             values.mean(0),
-            y_error=_sem(values),
+            y_error=standard_error(values, axis=0),
             color=_COLORS[kind],
             marker=MARKERS[KINDS.index(kind)],
             label=_NAMES[kind],
@@ -212,8 +219,3 @@ def _errors(axes: Axes, data: xr.Dataset) -> None:
         title="Error of the quadratic theory",
     )
     axes.legend()
-
-
-def _sem(values: np.ndarray) -> np.ndarray:
-    """The standard error over seeds; NaN for a single one."""
-    return np.asarray(estimate(values).sem)

@@ -11,8 +11,10 @@ import xarray as xr
 from experiments.bench import Bench
 from experiments.case_one import NATS, Aligned
 from experiments.case_two import ball_runs, pair
-from experiments.labels import Variable, labelled
+from experiments.labels import Variable, axes_of, labelled
+from experiments.pytrees import picked, stacked
 from experiments.safety_basin_directions import Directions, directions
+from experiments.stored_laws import law_variables
 from experiments.worlds import SequenceWorlds
 from simlab.basin import scan, unlikely_outputs, unsafe_probability
 from simlab.evaluation import exact_gap, prefix_logits
@@ -72,13 +74,13 @@ def measured(
     """Exact gaps along lines, in a plane and inside balls, with the logits of each."""
     model, params = setup.model, starts.trace.params
     found = [
-        directions(made, model, _one(params, i), probe.directions, starts.keys[i, 2])
+        directions(made, model, picked(params, i), probe.directions, starts.keys[i, 2])
         for i in range(len(starts.keys))
     ]
-    stacked: Directions = jax.tree.map(lambda *each: np.stack(each), *found)
-    lines, line_offsets = _lines(model, params, stacked, probe, bench)
-    planes, plane_offsets = _planes(model, params, stacked, probe, bench)
-    usual = _usual(model, params, stacked, bench)
+    probed = stacked(found)
+    lines, line_offsets = _lines(model, params, probed, probe, bench)
+    planes, plane_offsets = _planes(model, params, probed, probe, bench)
+    usual = _usual(model, params, probed, bench)
     tuned = ball_runs(made, balls, starts, setup, stride, bench)
     last = np.asarray(tuned.records.logits[:, -1])
     inside = last.reshape(*balls.shape, *lines.shape[-3:])
@@ -100,12 +102,9 @@ def measured(
     diverged = (~finite).astype(np.int8)
     variables["diverged"] = (("seed",), diverged, "1", "1 if the network diverged")
     names = [f"random {k + 1}" for k in range(probe.directions)] + ["task", "top"]
-    coordinates: dict[str, Variable] = {
-        axis.name: ((axis.name,), axis.values, axis.units, axis.long_name)
-        for axis in balls.axes
-    }
+    coordinates = axes_of(balls)
     coordinates["direction"] = (("direction",), names, "1", "line of the scan")
-    return labelled(variables | _local(stacked) | _laws(safety, probe), coordinates)
+    return labelled(variables | _local(probed) | _laws(safety, probe), coordinates)
 
 
 def _lines(
@@ -123,7 +122,7 @@ def _lines(
     offsets = half[..., None] * spread
     of_run = np.repeat(np.arange(seeds), count)
     inputs = (
-        _one(params, of_run),
+        picked(params, of_run),
         found.vectors.reshape(seeds * count, 1, -1).astype(np.float32),
         offsets.reshape(seeds * count, -1, 1).astype(np.float32),
     )
@@ -161,7 +160,7 @@ def _usual(model: Model, params: Params, found: Directions, bench: Bench) -> np.
         (seeds * count, _SPAN_POINTS, 1),
     )
     inputs = (
-        _one(params, np.repeat(np.arange(seeds), count)),
+        picked(params, np.repeat(np.arange(seeds), count)),
         lines.reshape(seeds * count, 1, -1).astype(np.float32),
         points.astype(np.float32),
     )
@@ -241,15 +240,10 @@ def _local(found: Directions) -> dict[str, Variable]:
 
 
 def _laws(safety: Law, probe: Probe) -> dict[str, Variable]:
-    """The safety data, so that a result can be judged again from its file."""
+    """The safety data, and which of their sequences count as unsafe."""
     marked = unlikely_outputs(safety.outputs, probe.unsafe_mass).astype(np.int8)
-    over = ("context", "sequence")
+    text = "1 if a sequence counts as unsafe"
     return {
-        "safety_contexts": (("context",), safety.contexts, "1", "law of contexts"),
-        "safety_outputs": (over, safety.outputs, "1", "law of safe outputs"),
-        "unsafe": (over, marked, "1", "1 if a sequence counts as unsafe"),
+        **law_variables("safety", safety),
+        "unsafe": (("context", "sequence"), marked, "1", text),
     }
-
-
-def _one(tree: Any, index: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[index], tree)

@@ -20,7 +20,7 @@ from experiments.claim import Verdict, conclude
 from experiments.length_evidence import length_evidence, remarks
 from experiments.length_figure import length_figure
 from experiments.length_prediction import BIGRAM, CLASSES, length_worlds
-from experiments.validation import at_least, positive, shares
+from experiments.validation import at_least, confidence, positive, shares
 from experiments.worlds import SequenceWorlds, sequence_worlds
 from simlab.models import Bigram, Model, Transformer
 from simlab.sweeps import Axis, Grid
@@ -72,11 +72,7 @@ class Config:
             if sorted(set(values)) != list(values):
                 raise ValueError(f"{name}={values} must rise")
         self._check_lengths()
-        if not 0.5 < self.level < 1:
-            raise ValueError(
-                f"level={self.level} must be in (0.5, 1): a confidence; did you pass "
-                "the error level?"
-            )
+        confidence(self, "level")
         setups(self)  # the models and the training check their own fields
 
     def _check_lengths(self) -> None:

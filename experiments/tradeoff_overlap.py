@@ -20,6 +20,7 @@ from experiments.claim import Verdict, conclude
 from experiments.labels import labelled
 from experiments.overlap_evidence import overlap_evidence, remarks
 from experiments.overlap_figure import overlap_figure
+from experiments.pytrees import picked
 from experiments.validation import positive
 from theory.tradeoff import frontier_proxy, optimal_gaps, optimum, supporting_penalty
 
@@ -81,7 +82,7 @@ def _at_levels(config: Config) -> xr.Dataset:
     F_o(g) = o F_1(g): on the other contexts a policy is free to lose nothing.
     """
     with jax.enable_x64(True):
-        world = jax.tree.map(lambda leaf: leaf[:, :, None], worlds(config).world)
+        world = picked(worlds(config).world, np.s_[:, :, None])
         levels = jnp.asarray(config.safety_levels)
         limits = jax.jit(frontier_proxy)(world, levels)
         penalty = jax.jit(supporting_penalty)(world, levels)
@@ -100,7 +101,7 @@ def _curves(config: Config) -> xr.Dataset:
     overlaps = np.linspace(0, 1, _FINE)
     fine = worlds(replace(config, overlaps=tuple(overlaps.tolist())))
     with jax.enable_x64(True):
-        world = jax.tree.map(lambda leaf: leaf[:, :, None], fine.world)
+        world = picked(fine.world, np.s_[:, :, None])
         grid_ = jnp.asarray(penalties(config))
         best = jax.jit(optimal_gaps)(world, grid_)
         least = jax.jit(optimum)(world, grid_)

@@ -21,6 +21,7 @@ from experiments.claim import Verdict, conclude
 from experiments.labels import labelled
 from experiments.proxy_evidence import proxy_evidence, remarks
 from experiments.proxy_figure import proxy_figure
+from experiments.pytrees import picked
 from experiments.validation import at_least, increasing, positive, shares
 from theory.laws import World
 from theory.tradeoff import optimal_gaps, optimum, price, price_reach
@@ -138,7 +139,7 @@ def _along(world: World, grid_: Sequence[float]) -> xr.Dataset:
 def _prices(config: Config) -> xr.Dataset:
     """The exact price of every proxy, and J for the true safety data."""
     with jax.enable_x64(True):
-        world = jax.tree.map(lambda leaf: leaf[:, :, None], worlds(config).world)
+        world = picked(worlds(config).world, np.s_[:, :, None])
         grid_ = jnp.asarray(penalties(config))
         paid = jax.jit(price)(world, grid_)
         fine = jnp.geomspace(grid_[0] / 3, grid_[-1] * 3, 97)

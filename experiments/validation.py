@@ -27,6 +27,16 @@ def shares(config: Any, name: str) -> None:
         raise ValueError(f"{name}={values} must lie in [0, 1]; did you pass percent?")
 
 
+def confidence(config: Any, name: str) -> None:
+    """Raises ValueError unless the field is a level of confidence above a half."""
+    value = getattr(config, name)
+    if not 0.5 < value < 1:
+        raise ValueError(
+            f"{name}={value} must be in (0.5, 1): a confidence; did you pass the error "
+            "level?"
+        )
+
+
 def increasing(config: Any, low: str, high: str) -> None:
     """Raises ValueError unless field `low` is below field `high`."""
     below, above = getattr(config, low), getattr(config, high)

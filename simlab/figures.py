@@ -11,11 +11,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from simlab.statistics import estimate
+
 # Okabe and Ito's palette, readable with every common colour vision.
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000",
 )  # fmt: skip
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: Any = ("-", "--", "-.", ":", (0, (1, 3)), (0, (5, 1)))
 _STYLE: Any = {
     "font.size": 10,
     "axes.titlesize": 10.5,
@@ -84,6 +87,17 @@ def measured_points(
         zorder=2,
     )
     return axes
+
+
+def standard_error(values: Float[np.ndarray, "..."], axis: int = -1) -> np.ndarray:
+    """The bars of measured points: standard errors over an axis, the last: seeds.
+
+    NaN for a single seed.
+
+    >>> standard_error(np.array([[1.0, 2.0, 3.0]])).round(3)
+    array([0.577])
+    """
+    return np.asarray(estimate(values, axis).sem)
 
 
 def save(figure: Figure, directory: Path, name: str = "figure") -> Sequence[Path]:

@@ -93,7 +93,11 @@ def response_log_probs(
 
 
 def generated(
-    model: Model, params: Params, key: jax.Array, asked: Tokens, response: int
+    model: Model,
+    params: Params,
+    key: jax.Array,
+    asked: Int[jax.Array, "_ asked"],
+    response: int,
 ) -> Tokens:
     """The model's own answers to prompts, token by token, at temperature 1."""
     rows, first = asked.shape

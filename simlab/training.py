@@ -18,7 +18,7 @@ from simlab.objectives import (
     penalised_pair,
     projected,
 )
-from simlab.sources import Source
+from simlab.sources import Source, Tokens
 
 
 @runtime_checkable
@@ -218,6 +218,17 @@ def _pair(setup: Setup, hyper: Hyper, key: jax.Array) -> Callable[[Params], Pair
     return lambda params: penalised_pair(
         model, params, capability, safety, penalty, setup.scored
     )
+
+
+def batch_at(
+    setup: Setup, source: Source, key: jax.Array, step: Int[jax.Array, ""]
+) -> Tokens:
+    """The capability batch that a run of this key trains on at a step.
+
+    For what is to be measured on the very data a run has seen.
+    """
+    key_capability, _ = jax.random.split(jax.random.fold_in(key, step))
+    return source.sample(key_capability, setup.batch)
 
 
 def stretch(

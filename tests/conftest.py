@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import matplotlib as mpl
@@ -39,3 +40,12 @@ def x64() -> Iterator[None]:
     """Double precision for one test."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="session")
+def findings() -> dict[str, Any]:
+    """One small search through the whole ledger: minutes to compile, hence shared."""
+    # Imported here: at the top it would come before the hook that checks annotations.
+    from tests.experiments.falsified import small_search
+
+    return small_search()

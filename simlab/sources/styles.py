@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from simlab.sources.protocol import Leaf, LogProbs, Tokens, inverse_cdf
 
@@ -60,7 +60,9 @@ class StyledSource:
         rest = _followed(rows, first, uniform[2:])
         return jnp.stack([self.vocabulary + topic, first, *rest], axis=1)
 
-    def answered(self, key: jax.Array, asked: Tokens, style: Leaf) -> Tokens:
+    def answered(
+        self, key: jax.Array, asked: Int[jax.Array, "_ asked"], style: Leaf
+    ) -> Tokens:
         """The same prompts with responses of the styles [count] or of one style."""
         count = len(asked)
         topic = asked[:, 0] - self.vocabulary

@@ -26,53 +26,23 @@ def violations(case: Case) -> dict[str, jax.Array]:
     return {record.name: jnp.max(violation(record, case)) for record in TRUE}
 
 
-@jax.jit
-def planted_violations(case: Case) -> dict[str, jax.Array]:
-    """The share of cases in which every planted wrong version is caught."""
-    return {
-        record.name: jnp.mean(
-            violation(record, case, record.planted) > record.tolerance
-        )
-        for record in TRUE
-    }
-
-
-def all_kinds(seed: int) -> Case:
-    """Four kinds of random worlds, 3,000 each, in one batch."""
-    kinds = [
-        batches.cases(kind, seed + place) for place, kind in enumerate(batches.KINDS)
-    ]
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *kinds)
-
-
-# Fixtures, because pytest remembers a failing one: no second try for every record.
-@pytest.fixture(scope="module")
-def on_random_worlds() -> dict[str, np.ndarray]:
-    with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, violations(all_kinds(0)))
-
-
-@pytest.fixture(scope="module")
-def planted_on_random_worlds() -> dict[str, np.ndarray]:
-    with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, planted_violations(all_kinds(0)))
-
-
+# The search of `simlab falsify` has asked every claim already: 16,384 worlds if it is a
+# closed form, 2,048 if it iterates, 512 if it calls LAPACK.
 @pytest.mark.parametrize("record", TRUE, ids=name)
-def test_no_claim_fails_on_twelve_thousand_random_worlds(record, on_random_worlds):
+def test_no_claim_fails_on_thousands_of_random_worlds(record, findings):
     # The tolerance is the record's: rounding, or the declared margin of a scaling law.
-    assert on_random_worlds[record.name] <= record.tolerance
+    assert findings[record.name].slack >= -record.tolerance
 
 
 @pytest.mark.parametrize("record", TRUE, ids=name)
-def test_every_claim_is_asked_in_some_world(record, on_random_worlds):
-    assert on_random_worlds[record.name] > -np.inf
+def test_every_claim_is_asked_in_some_world(record, findings):
+    assert findings[record.name].slack < np.inf
 
 
 @pytest.mark.parametrize("record", TRUE, ids=name)
-def test_a_planted_error_is_caught(record, planted_on_random_worlds):
-    # Negative control: 12 of 12,000 worlds at the very least.
-    assert planted_on_random_worlds[record.name] > 1e-3
+def test_a_planted_error_is_caught(record, findings):
+    # Negative control: 17 of 16,384 worlds at the very least.
+    assert findings[record.name].caught_share > 1e-3
 
 
 @given(

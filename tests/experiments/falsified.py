@@ -1,4 +1,4 @@
-"""Cases, records and pasted tests that the tests of `simlab falsify` share."""
+"""Searches, cases, records and pasted tests that tests of `simlab falsify` share."""
 
 import dataclasses
 import functools
@@ -8,8 +8,24 @@ import jax
 import numpy as np
 
 from experiments.falsification import random_worlds
+from experiments.falsification.campaign import campaign
+from experiments.falsification.findings import Finding
 from experiments.falsification.measures import Measured, measured
-from theory.ledger import Case, Record, Sides
+from experiments.falsification.options import FalsifyOptions
+from theory.ledger import LEDGER, Case, Record, Sides
+
+# Small worlds, one call of every program: 512 to 16,384 worlds a claim.
+SMALL = FalsifyOptions("all", budget=1, contexts=3, outputs=4, steps=0)
+
+
+def silent(line: str) -> None:
+    del line
+
+
+def small_search() -> dict[str, Finding]:
+    """What one small search through the whole ledger finds of every claim."""
+    found, _ = campaign(LEDGER, SMALL, silent)
+    return {finding.name: finding for finding in found}
 
 
 # Drawn and measured by compiled programs: op by op, each op compiles by itself.

@@ -8,24 +8,9 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.falsification.campaign import campaign
-from experiments.falsification.findings import Answer, Finding
-from experiments.falsification.options import FalsifyOptions
-from tests.experiments.falsified import rare, run_test
+from experiments.falsification.findings import Answer
+from tests.experiments.falsified import SMALL, rare, run_test, silent
 from theory.ledger import LEDGER, Side, Sides, find
-
-# Small worlds, one call of every program: 512 to 16,384 worlds a claim.
-SMALL = FalsifyOptions("all", budget=1, contexts=3, outputs=4, steps=0)
-
-
-def silent(line: str) -> None:
-    del line
-
-
-@pytest.fixture(scope="module")
-def findings() -> dict[str, Finding]:
-    """One search through the whole ledger, shared by the tests."""
-    found, _ = campaign(LEDGER, SMALL, silent)
-    return {finding.name: finding for finding in found}
 
 
 def test_every_record_gets_one_line_in_the_order_of_the_ledger(findings):

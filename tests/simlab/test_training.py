@@ -12,7 +12,15 @@ from simlab.evaluation import exact_gap
 from simlab.models import Model, Params
 from simlab.objectives import penalised_pair, sequence_losses
 from simlab.sweeps import SweepReport, counted_compilations
-from simlab.training import Adam, Sgd, advance, begin, learning_rate_shape, run
+from simlab.training import (
+    Adam,
+    Sgd,
+    advance,
+    batch_at,
+    begin,
+    learning_rate_shape,
+    run,
+)
 from tests.simlab.toys import CAPABILITY, MODELS, SAFETY, hyper, same_bits, setup, table
 
 trained = jax.jit(run, static_argnums=0)
@@ -167,6 +175,19 @@ def test_only_the_scored_outputs_count() -> None:
     assert np.all(
         trace.records.loss < trained(made, hyper(made), jax.random.key(1)).records.loss
     )
+
+
+def test_a_batch_can_be_seen_again() -> None:
+    made = setup(steps=1, records=1)
+    key = jax.random.key(4)
+    hypers = hyper(made)._replace(safety=None)
+    seen = batch_at(made, hypers.capability, key, jnp.int32(0))
+    loss = jnp.mean(sequence_losses(made.model, hypers.start, seen))
+    trace = trained(made, hypers, key)
+    # float32 rounding
+    assert float(trace.records.loss[0]) == pytest.approx(float(loss), rel=1e-6)
+    other = batch_at(made, hypers.capability, key, jnp.int32(1))
+    assert not np.array_equal(other, seen)
 
 
 @dataclass(frozen=True)
