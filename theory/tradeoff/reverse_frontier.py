@@ -263,7 +263,10 @@ def reverse_frontier(world: World, gap_proxy: Number) -> Nats:
     penalty = reverse_supporting_penalty(shared.world, counted)
     penalty = jnp.where(inside, penalty, 1.0)
     at = optimal_reverse_gaps(shared.world, penalty)
-    value = jnp.maximum(at.capability + penalty * (at.proxy - counted), 0.0)
+    # At a budget of the order of rounding the penalty is beyond all measure, and so is
+    # the rounding of its product; no budget costs more than the infinite penalty.
+    value = at.capability + penalty * (at.proxy - counted)
+    value = jnp.clip(value, 0.0, end.capability)
     value = jnp.where(inside, value, jnp.where(left > 0, 0.0, end.capability))
     slack = jnp.where(toll > 0, _ROUNDINGS * eps * jnp.maximum(toll, 1.0), 0.0)
     reached = possible & (left >= -slack)

@@ -16,7 +16,7 @@ from tests.assertions import (
     in_x64,
 )
 from tests.worlds import WORLDS, one_context
-from theory.laws import World
+from theory.laws import Law, World
 from theory.tradeoff import (
     frontier_proxy,
     geometric_mixture,
@@ -120,6 +120,24 @@ def test_edges_of_the_frontier(x64):
     for beyond in (float(zero.proxy), 10.0, np.inf):
         assert float(frontier_of(world, beyond)) == 0.0
     assert float(frontier_of(world, -1e-9)) == np.inf
+
+
+def test_no_budget_costs_more_than_the_infinite_penalty(x64):
+    # The searched penalty reaches 1e300; its product with the rounding of a
+    # budget near 1e-32 once came out as 1e215 nats.
+    key_safe, key_depth = jax.random.split(jax.random.key(0))
+    safe = jax.random.dirichlet(key_safe, jnp.ones(4), (2000, 3))
+    depth = jax.random.uniform(key_depth, (2000, 1))
+    rare = jax.nn.softmax(jnp.array([0.0, -20.0, -40.0]) * depth, axis=-1)
+    even, flat = jnp.full_like(rare, 1 / 3), jnp.full_like(safe, 1 / 4)
+    world = World(Law(even, flat), Law(even, safe), Law(rare, flat))
+    most = at_infinity(world).capability
+    for budget in (1e-40, 1e-32, 1e-24, 1e-16):
+        found = frontier_of(world, jnp.full(2000, budget))
+        # Sums of twelve terms of at most some nats.
+        assert_below(found, most, 1e-14)
+        # Negative control: so small a budget does not halve the cost.
+        assert_must_fail(lambda found=found: assert_below(found, most / 2, 1e-14))
 
 
 def test_support_conflict_takes_a_toll_at_any_penalty(x64):
