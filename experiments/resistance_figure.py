@@ -67,7 +67,7 @@ def _against(axes: Axes, data: xr.Dataset, kind: str, title: str) -> None:
         ylabel="inverse (nats per token)",
         title=title,
     )
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
 
 
 def _confound(axes: Axes, data: xr.Dataset) -> None:
@@ -95,7 +95,7 @@ def _confound(axes: Axes, data: xr.Dataset) -> None:
     axes.axhline(0, color="0.6", lw=0.8)
     axes.set(
         xlabel="entropy of the later minus the earlier slice (nats per token)",
-        ylabel="raw loss, forward minus inverse",
+        ylabel="forward minus inverse loss (nats per token)",
         title="What divides the raw losses",
     )
     axes.legend()
@@ -118,6 +118,6 @@ def _curves(axes: Axes, data: xr.Dataset) -> None:
         ylim=(0, None),
         xlabel="responses seen on the path",
         ylabel="excess loss (nats per token)",
-        title=f"Along the paths (SGD, forward minus inverse {total:+.4f})",
+        title=f"Forward minus inverse, SGD: {total:+.3f}",
     )
     axes.legend()
