@@ -70,6 +70,7 @@ def compress_file(options: CompressOptions) -> None:
     begin_time = time.monotonic()
     meter = _Meter("compress", len(content), options.quiet)
     made = compress(predictor, content, meter.tick)
+    seconds = time.monotonic() - begin_time
     storage.write_bytes_atomic(out, made.stream)
     sizes = Sizes(
         len(content),
@@ -80,8 +81,7 @@ def compress_file(options: CompressOptions) -> None:
     )
     print_sizes(sizes, made)
     print(
-        f"compressed in {time.monotonic() - begin_time:.1f} s: {out}\n"
-        f"model: {where} (needed to decompress)"
+        f"compressed in {seconds:.1f} s: {out}\nmodel: {where} (needed to decompress)"
     )
 
 

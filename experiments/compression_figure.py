@@ -90,10 +90,11 @@ def _alone(axes: Axes, data: xr.Dataset) -> None:
     axes.axhspan(0, OVERHEAD_BITS, color="0.9", zorder=0)
     axes.set(
         xlabel="optimiser steps",
+        ylim=(-0.15, OVERHEAD_BITS + 0.5),  # the legend above the bars
         ylabel="code length minus cross-entropy (bits)",
         title="Single messages: least, mean, largest",
     )
-    axes.legend()
+    axes.legend(loc="upper center", ncols=len(data["width"]))
 
 
 def _redundancy(axes: Axes, data: xr.Dataset, mean: xr.DataArray) -> None:
@@ -141,7 +142,7 @@ def _residuals(axes: Axes, data: xr.Dataset, mean: xr.DataArray) -> None:
     axes.axhspan(0, most, color="0.85", zorder=0)
     axes.set(
         xlabel="optimiser steps",
-        ylabel="code length minus H + KL (bits per message)",
+        ylabel="excess over H + KL (bits per message)",
         title=f"Residuals of the means (band: 0 to {most:.3f} bits)",
     )
     axes.legend()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments.claim import Outcome, Verdict
 from experiments.registry import Entry
@@ -29,7 +29,8 @@ def console() -> Console:
 
 def print_claims(claims: Mapping[str, Entry]) -> None:
     """The table of claims."""
-    table = Table("claim", "paper", "preset: minutes on two cores", "statement")
+    name = Column("claim", no_wrap=True)  # what one types
+    table = Table(name, "paper", "preset: minutes on two cores", "statement")
     for claim, entry in claims.items():
         minutes = "\n".join(
             f"{preset}: {text}" for preset, text in entry.minutes.items()

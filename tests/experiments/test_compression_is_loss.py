@@ -18,32 +18,28 @@ from experiments.compression_evidence import (
 )
 from experiments.compression_is_loss import PRESETS, Config, judge, known_law
 from experiments.compression_measure import Runs, coded_by_models
-from experiments.runner import run_claim
 from simlab.models import Bigram
 from simlab.training import Record
 from tests.assertions import assert_below, assert_close
 
-TINY = Config(
-    widths=(4,), seeds=3, contexts=2, vocabulary=3, length=3, depth=1, heads=1,
-    steps=20, batch=8, records=2, messages=128, streams=16, margin_bits=0.75,
-)  # fmt: skip
+SMOKE = PRESETS["smoke"]
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    out = tmp_path_factory.mktemp("results")
-    return run_claim("compression_is_loss", compression_is_loss, TINY, out, quiet=True)
+@pytest.fixture
+def done(smoke: Any) -> Any:
+    """The shared small run."""
+    return smoke("compression_is_loss")
 
 
 def asked(data: xr.Dataset, words: str) -> Evidence:
     """The answer to the one question that has these words."""
-    evidence = compression_evidence(data, TINY.margin_bits, TINY.level)
+    evidence = compression_evidence(data, SMOKE.margin_bits, SMOKE.level)
     (item,) = [item for item in evidence if words in item.question]
     return item
 
 
 def test_the_verdict_holds_and_every_question_is_answered(done: Any) -> None:
-    verdict = judge(TINY, done.dataset)
+    verdict = judge(SMOKE, done.dataset)
     assert {item.question: item.outcome for item in verdict.evidence} == {
         item.question: Outcome.HOLDS for item in verdict.evidence
     }
@@ -53,7 +49,7 @@ def test_the_verdict_holds_and_every_question_is_answered(done: Any) -> None:
 
 def test_the_expected_cross_entropy_is_that_of_the_enumerated_law(done: Any) -> None:
     # H + KL against the loss of every sequence, weighted by its probability.
-    law = known_law(TINY).law
+    law = known_law(SMOKE).law
     probabilities = law.contexts[:, None] * law.outputs
     seen = probabilities > 0
     exact = -np.sum(probabilities[seen] * np.log(law.outputs[seen]))
@@ -103,7 +99,7 @@ def test_a_message_coded_too_long_or_too_short_would_be_seen(
 ) -> None:
     data = changed(done, "bits", by)
     assert asked(data, "every message's code").outcome is Outcome.VIOLATED
-    assert judge(TINY, data).outcome is Outcome.VIOLATED
+    assert judge(SMOKE, data).outcome is Outcome.VIOLATED
 
 
 def test_a_code_of_another_model_would_be_seen(done: Any) -> None:
@@ -152,14 +148,14 @@ def test_a_diverged_run_makes_nothing_hold(done: Any) -> None:
         data[name][0, 0] = np.nan
     data["gap"][0, 0] = np.nan
     data["diverged"][0, 0] = 1
-    verdict = judge(TINY, data)
+    verdict = judge(SMOKE, data)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert compression_is_loss.draw(data, verdict) is not None
 
 
 def test_a_model_that_diverges_codes_nothing_and_is_marked() -> None:
-    known = known_law(TINY)
-    model = Bigram(vocabulary=3, contexts=2, length=3)
+    known = known_law(SMOKE)
+    model = Bigram(SMOKE.vocabulary, SMOKE.contexts, SMOKE.length)
     start = jax.device_get(model.init(jax.random.key(0)))
     # One seed; its only record, [seed, record, ...], is of a model that diverged.
     lost = jax.tree.map(lambda leaf: np.full((1, 1, *leaf.shape), np.nan), start)
@@ -198,4 +194,4 @@ def test_a_bad_field_is_named_with_its_likely_mistake(
 def test_presets_have_sizes_to_compare() -> None:
     assert set(PRESETS) == {"smoke", "laptop", "accelerator"}
     assert len(PRESETS["laptop"].widths) == 3
-    assert jnp.isclose(sum(known_law(TINY).law.contexts), 1.0)
+    assert jnp.isclose(sum(known_law(SMOKE).law.contexts), 1.0)

@@ -68,7 +68,7 @@ def test_tens_of_kilobytes_come_back_at_the_promised_length() -> None:
 
 @pytest.mark.slow
 def test_a_megabyte_comes_back() -> None:
-    content = text(1_000_000)
+    content = text(2**20)
     wide = model_predictor(MODEL, MODEL.init(jax.random.key(0)))
     assert decompress(wide, compress(wide, content).stream) == content
 
