@@ -22,8 +22,8 @@ from theory.compression.saturation import inverse_effort
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        seeds=3, width=16, volume=200, rate=0.05, positives=1024, back=1024,
-        prompts=64, tracked=(0.3, 0.7, 0.97),
+        seeds=3, width=16, depth=1, heads=2, volume=200, rate=0.05, positives=1024,
+        back=1024, prompts=64, tracked=(0.3, 0.7, 0.97),
     ),
     "laptop": Config(),
     "accelerator": Config(

@@ -173,9 +173,9 @@ def _ratios(axes: Axes, data: xr.Dataset) -> None:
         )
     axes.plot([], [], "_", color="0.55", ms=9, label="each seed")
     axes.set_xticks(range(len(pairs)), list(pairs))
-    axes.margins(y=0.3)  # room for the legend
+    axes.margins(y=0.15)
     axes.set(ylabel="log ratio of costs", title="How much dearer, over the swap")
-    axes.legend(loc="upper center", ncols=3)
+    axes.legend(loc="upper right")
 
 
 def _mechanisms(data: xr.Dataset, window: int) -> Mapping[str, np.ndarray]:
@@ -236,6 +236,6 @@ def _residuals(
     axes.set(
         xlabel="log-odds of the base (nats)",
         ylabel="measured minus law (standard errors)",
-        title="Residuals (band: two standard errors)",
+        title="Residuals, cut at 30 (band: two standard errors)",
     )
     axes.legend()

@@ -63,6 +63,12 @@ class Config(Reversal):
                 raise ValueError(f"{name}={getattr(self, name)} must be in (0, 1)")
         if self.factor <= 1:
             raise ValueError(f"factor={self.factor} must be > 1: right within a factor")
+        for moment in self.moments:
+            if moment % self.every:
+                raise ValueError(
+                    f"moments={self.moments}: {moment} must be a multiple of "
+                    f"every={self.every}, where models are measured"
+                )
         phases(self, self.width, (self.volume,), self.moments)  # they check themselves
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from experiments.claim import Verdict
 from experiments.rebound_measures import Values
@@ -35,6 +35,7 @@ _PANELS: tuple[tuple[str, str, str, Callable[[Values], Values], str], ...] = (
     (ASYMMETRY, MATCHED, "width", np.exp, "A = v_0 / v_f"),
     (RESISTANCE, MATCHED, "width", np.exp, "learning rate for that speed"),
 )
+_TICKS = (1, 1.5, 2, 3, 5, 7)
 _UNITS = {"width": "width", "volume": "pre-training volume (steps)"}
 _TITLES = {
     (PRICE, MATCHED): "Price of return, speeds matched",
@@ -63,12 +64,14 @@ def scale_figure(data: xr.Dataset, verdict: Verdict) -> Figure:
             axes.set_xticks(data[knob].values, [str(x) for x in data[knob].values])
             if name in (PRICE, RESISTANCE):
                 axes.set_yscale("log")
+                axes.yaxis.set_major_locator(LogLocator(subs=_TICKS))
                 axes.yaxis.set_major_formatter("{x:g}")
-                axes.yaxis.set_minor_formatter("{x:g}")
+                axes.yaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_minor_locator(NullLocator())
             if name == PRICE and pace == MATCHED:
                 law = float(data["law_price"].values[-1])
                 axes.axhline(law, color="0.3", lw=1, ls="--", label="saturation (E9)")
+                axes.set_ylim(top=1.4 * axes.get_ylim()[1])  # room for the legend
             axes.legend(title=_UNITS["volume" if knob == "width" else "width"], ncols=2)
         figure.suptitle(
             f"Elasticity against size — {verdict.outcome.value}\n"

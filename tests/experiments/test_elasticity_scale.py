@@ -1,4 +1,4 @@
-"""Elasticity against size: on planted curves whose slopes are known, and a small run."""
+"""Elasticity against size: planted curves whose slopes are known, and a small run."""
 
 from typing import Any
 
@@ -24,9 +24,11 @@ POWERS = (-0.3, -0.1)
 """How the planted price of return depends on width and volume, speeds matched."""
 
 
-def planted(config: Config = CONFIG, powers: tuple[float, float] = POWERS) -> Any:
+def planted(
+    config: Config = CONFIG, powers: tuple[float, float] = POWERS, price: float = 60.0
+) -> Any:
     """Curves as a task returns them: log-odds rise by log2 of the positives, and fall
-    by one nat every `price` responses; at a fixed rate the price knows no size.
+    by one nat every `price` size^powers responses; at a fixed rate size has no part.
     """
     forward = samples_axis(config.positives[-1], config.every)
     backward = samples_axis(config.negatives, config.every)
@@ -34,16 +36,17 @@ def planted(config: Config = CONFIG, powers: tuple[float, float] = POWERS) -> An
     size = np.exp(size + np.log(np.array(config.volumes)) * powers[1])
     # [width, seed, volume, pace]: seeds differ a little, by as much everywhere.
     rough = 1 + 0.01 * np.arange(config.seeds)[:, None]
-    price = 200 * np.stack([size[:, None] * rough, 0.3 + 0 * size[:, None] * rough], -1)
-    up = np.broadcast_to(np.log2(1 + forward / 64) - 3, (*price.shape, len(forward)))
+    one = size[:, None] * rough
+    prices = price * np.stack([one, 0.3 + 0 * one], axis=-1)
+    up = np.broadcast_to(np.log2(1 + forward / 64) - 3, (*prices.shape, len(forward)))
     tops = np.interp(config.positives, forward, up[0, 0, 0, 0])
-    down = tops[:, None] - backward / price[..., None, None]
+    down = tops[:, None] - backward / prices[..., None, None]
     zero = {"align": np.zeros_like(up), "invert": np.zeros_like(down)}
     return {
         "align": np.stack([zero["align"], up], axis=-1),
         "invert": np.stack([zero["invert"], down], axis=-1),
-        "rate": np.full(price.shape, 0.02),
-        "matched": np.ones(price.shape, bool),
+        "rate": np.full(prices.shape, 0.02),
+        "matched": np.ones(prices.shape, bool),
     }
 
 
@@ -112,17 +115,26 @@ def test_seeds_that_disagree_decide_nothing() -> None:
     assert judge(CONFIG, data).outcome is Outcome.INCONCLUSIVE
 
 
-def test_a_return_not_seen_by_a_small_model_is_a_conservative_bound() -> None:
-    data = stored(planted())
-    last = CONFIG.positives[-1]
-    for width, outcome in ((8, Outcome.HOLDS), (64, Outcome.INCONCLUSIVE)):
-        hidden = data.copy(deep=True)
-        place = {"width": width, "volume": 100, "pace": MATCHED, "positives": last}
-        hidden["returns"].loc[place] = np.inf
-        # Where the price is weighed down, a bound from below is enough; where it is
-        # weighed up, the price could be anything.
-        assert asked(hidden, "does a larger").outcome is outcome
-    assert quantities(hidden, MATCHED)[RHO].high.max() == np.inf
+@pytest.mark.parametrize(
+    ("width", "powers", "price", "outcome"),
+    [
+        # Where a price is weighed down, a bound from below is enough.
+        (8, POWERS, 60.0, Outcome.HOLDS),
+        # Where it is weighed up, the bound is dearer than a cheap small model's...
+        (64, POWERS, 60.0, Outcome.VIOLATED),
+        # ... or, where the small one's is nearly as dear, leaves the slope open.
+        (64, (-1.0, -0.1), 2500.0, Outcome.INCONCLUSIVE),
+    ],
+)
+def test_a_return_not_seen_is_a_bound(
+    width: int, powers: tuple[float, float], price: float, outcome: Outcome
+) -> None:
+    data = stored(planted(powers=powers, price=price))
+    assert asked(data, "does a larger").outcome is Outcome.HOLDS
+    place = {"width": width, "volume": 100, "pace": MATCHED}
+    data["returns"].loc[place | {"positives": CONFIG.positives[-1]}] = np.inf
+    assert asked(data, "does a larger").outcome is outcome
+    assert quantities(data, MATCHED)[RHO].high.max() == np.inf
 
 
 def test_speeds_that_were_not_reached_are_marked() -> None:
@@ -185,7 +197,7 @@ def test_a_small_run_has_every_cell(smoke: Any) -> None:
         ({"positives": (512,)}, "an exponent needs 2 lengths"),
         ({"reached": 0.0}, r"reached=0.0 must be in \(0, 1\]"),
         ({"late_from": 2048}, "must leave a window of 128"),
-        ({"heads": 3}, "heads=3 must divide width=8"),
+        ({"heads": 3}, "heads=3 must divide width=16"),
         ({"share": 1.0}, "pre-training knows both styles"),
         ({"every": 24}, "every=24 must be a multiple of batch=16"),
         ({"every": 96}, "every=96 must divide 512 responses"),

@@ -180,7 +180,8 @@ def test_a_small_run_keeps_every_curve(smoke: Any) -> None:
         ({"slowing": 30.0}, r"slowing=30.0 must be in \(0, 1\)"),
         ({"factor": 0.5}, "factor=0.5 must be > 1"),
         ({"width": 0}, "width=0 must be >= 2"),
-        ({"moments": (0, 100)}, "of phase invert"),
+        ({"moments": (0, 100)}, "100 must be a multiple of every=32"),
+        ({"moments": (0, 4096)}, "of phase invert"),
         ({"negatives": 1000}, "every=32 must divide 1000 responses"),
     ],
 )
