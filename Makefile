@@ -6,8 +6,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3 python; do \
 BIN := $(VENV)/bin
 EXTRA ?= test
 CLAIMS ?= tradeoff_penalty tradeoff_ball tradeoff_overlap tradeoff_proxy \
-	tradeoff_length safety_basin compression_is_loss elasticity_memory \
-	rebound elasticity_scale
+	tradeoff_length safety_basin elasticity_law compression_is_loss \
+	elasticity_springs resistance rebound elasticity_scale elasticity_memory
 # One compilation cache for all tests and demos of this checkout.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5

@@ -29,7 +29,7 @@ from experiments.elasticity_law_shares import MIDDLE, share_sweep
 from experiments.elasticity_law_tokens import token_law
 from experiments.elasticity_law_trees import depth_sweep, huffman_staircase
 from experiments.labels import labelled
-from experiments.validation import at_least
+from experiments.validation import at_least, confidence
 from theory.compression import (
     EXPONENTS,
     Perturbation,
@@ -45,8 +45,8 @@ from theory.compression import (
 class Config:
     """Every choice of the experiment; rates in nats a block, sizes as k : 1 : l."""
 
-    draws: int = 40  # random sets of leaf masses, or of sources, for each point
-    seed: int = 0  # the key they are drawn from
+    draws: int = 160  # random sets of leaf masses, or of sources, for each point
+    seed: int = 1  # the key they are drawn from
     leaves: int = 4096  # leaves of a tree whose masses are drawn
     leaves_alpha: int = 65_536  # leaves where the constant of E5 is measured
     alpha: float = 1.5  # Pareto exponent where none is swept
@@ -87,14 +87,12 @@ class Config:
                 f"fit_from={self.fit_from} leaves fewer than 3 of the {self.sizes} "
                 "values of k between 1 and 1e5 to fit an exponent to"
             )
-        for name in ("exponent_margin", "ratio_margin", "closed_margin", "share_margin"):
+        for name in (
+            "exponent_margin", "ratio_margin", "closed_margin", "share_margin",
+        ):  # fmt: skip
             if not 0 < getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)} must be in (0, 1)")
-        if not 0.5 < self.level < 1:
-            raise ValueError(
-                f"level={self.level} must be in (0.5, 1): a confidence; did you pass "
-                "the error level?"
-            )
+        confidence(self, "level")
 
     @property
     def ks(self) -> np.ndarray:
@@ -123,30 +121,33 @@ def predict(config: Config) -> xr.Dataset:
     """Exponents, constants by quadrature, l* and the ratio beyond l = 0."""
     kinds = list(Perturbation)
     with jax.enable_x64(True):
-        table = np.asarray(rebound_size(np.asarray(PRINTED_ALPHAS)))
-        curve = np.asarray(rebound_size(np.asarray(config.alphas)))
+        tails = (PRINTED_ALPHAS, config.alphas, FORM_ALPHAS, (config.alpha,))
+        # One quadrature for all: each new shape would be compiled.
+        sizes = np.asarray(rebound_size(np.concatenate(tails)))
+        ends = np.cumsum([len(tail) for tail in tails])
+        table, curve, form_b_sizes, (size,) = np.split(sizes, ends[:-1])
         unrelated = np.asarray(unrelated_size(np.asarray(config.alphas)))
-        lines = _responses(config)
-        tails = np.asarray(FORM_ALPHAS)
-        forms = np.stack([unrelated_size(tails), rebound_size(tails)], axis=-1)
+        form_a_sizes = np.asarray(unrelated_size(np.asarray(FORM_ALPHAS)))
+        lines = _responses(config.ks, float(size))
         parts = np.asarray(config.parts, float)
         shares = np.asarray(exchangeable_critical_share(parts))
         recovery = 1 / np.asarray(
             exchangeable_ratio(1.0, MIDDLE * shares[:, None], parts[:, None])
         )
     powers = np.array([EXPONENTS[kind][:2] for kind in kinds])
-    size = "n d gamma_a/dl for many leaves and large k, by quadrature"
+    forms = np.stack([form_a_sizes, form_b_sizes], axis=-1)
+    meaning = "n d gamma_a/dl for many leaves and large k, by quadrature"
     return labelled(
         {
             "predicted_exponent": (
                 ("kind", "set"), powers, "1", "power of k of a response",
             ),
-            "predicted_size": (("alpha",), curve, "nats per block", size),
+            "predicted_size": (("alpha",), curve, "nats per block", meaning),
             "predicted_unrelated": (
                 ("alpha",), unrelated, "nats per block",
                 "n d gamma_a/dl of form A, independent masses, large k",
             ),
-            "table_size": (("table",), table, "nats per block", size),
+            "table_size": (("table",), table, "nats per block", meaning),
             "table_printed": (
                 ("table",), np.array(PRINTED), "nats per block", "as printed in notes",
             ),
@@ -169,14 +170,13 @@ def predict(config: Config) -> xr.Dataset:
     )  # fmt: skip
 
 
-def _responses(config: Config) -> np.ndarray:
-    """d gamma / dl [kind, set, k]: p falls k times less than a rises, disjoint or not.
+def _responses(k: np.ndarray, size: float) -> np.ndarray:
+    """The responses d gamma / dl [kind, set, k], `size` being that of another part.
 
     For large k another part gives n d gamma_a/dl = 1 - S_at = (S_aa - 1) / 2 (m = 3),
-    more of the pre-training data chi2(p_a || p_p) / k = (S_aa - 1) / k.
+    more of the pre-training data chi2(p_a || p_p) / k = (S_aa - 1) / k; p falls k times
+    less than a rises. Disjoint data raise both alike, at every k.
     """
-    k = config.ks
-    size = float(rebound_size(config.alpha))
     part, same = size / (k + 1), 2 * size / (k * (k + 1))
     apart = np.asarray(disjoint_slopes_a(k, STEP / 2).alignment)
     return np.array([[-part / k, part], [-same / k, same], [apart, apart]])

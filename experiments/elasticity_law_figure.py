@@ -47,13 +47,13 @@ def _sizes_k(axes: Axes, data: xr.Dataset) -> None:
     for place, (kind, word) in enumerate(_KINDS):
         for of, role in (("a", "alignment"), ("p", "pre-training")):
             cell = {"kind": kind, "set": of}
-            found = np.abs(data["response"].sel(cell).transpose("k", "draw").values)
+            found = data["response"].sel(cell).transpose("k", "draw").values
             color, marker = PALETTE[2 * place + (of == "p")], MARKERS[place]
             line = np.abs(data["predicted_response"].sel(cell).values)
             theory_line(axes, k, line, color=color)
             measured_points(
-                axes, k, found.mean(-1), y_error=standard_error(found), color=color,
-                marker=marker, label=f"{role}, {word}",
+                axes, k, np.abs(found.mean(-1)), y_error=standard_error(found),
+                color=color, marker=marker, label=f"{role}, {word}",
             )  # fmt: skip
     axes.set(
         xscale="log", yscale="log", xlabel="k = size of pre-training / alignment",
@@ -68,8 +68,8 @@ def _shares(axes: Axes, data: xr.Dataset) -> None:
     line = data["predicted_recovery"].isel(parts=0).values
     theory_line(axes, share, line, color="0.3", label="l / l* - 1")
     for place, parts in enumerate(data["parts"].values):
-        found = data["recovery"].sel(parts=parts)
-        found = found.transpose("relative_share", "draw").values
+        cell = data["recovery"].sel(parts=parts)
+        found = cell.transpose("relative_share", "draw").values
         measured_points(
             axes, share + 0.03 * (place - 1), found.mean(-1),
             y_error=standard_error(found), color=PALETTE[place % len(PALETTE)],
@@ -127,7 +127,7 @@ def _forms(axes: Axes, data: xr.Dataset) -> None:
     axes.axhline(0.0, color="0.6", lw=0.8)
     axes.set(
         xscale="log", xlabel="k", ylabel="n d gamma_a/dl (nats per block)",
-        title="Form B (circles) has the printed sign, form A (squares) not",
+        title="Printed sign: form B (circles) yes, A (squares) no",
     )  # fmt: skip
     axes.legend(loc="lower left", fontsize=8)
 
@@ -193,7 +193,7 @@ def _samples(axes: Axes, data: xr.Dataset) -> None:
     axes.set(
         xscale="log", ylim=(-4, 5), xlabel="alignment responses n_a",
         ylabel="ratio / k on the true laws",
-        title="Fitted to counts (255 leaves): 40 responses a leaf",
+        title="Models fitted to counts: few data hide the ratio",
     )  # fmt: skip
     axes.legend()
 
@@ -201,7 +201,7 @@ def _samples(axes: Axes, data: xr.Dataset) -> None:
 def _words(axes: Axes, data: xr.Dataset) -> None:
     axes.set(
         xlabel="rank of the word", ylabel="mass", xscale="log", yscale="log",
-        title="English words: no one Pareto exponent fits",
+        title="English words, and Pareto laws fitted to their tails",
     )  # fmt: skip
     if not int(data["tokens_present"]):
         axes.set(title="English words")

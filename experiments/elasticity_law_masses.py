@@ -1,5 +1,6 @@
-"""Sweeps of `elasticity_law` over drawn leaf masses: k, the tail, both printed forms."""
+"""Sweeps of `elasticity_law` over drawn leaf masses: k, the tail, both forms."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import jax
@@ -44,7 +45,12 @@ def masses(
 ) -> jax.Array:
     """Independent Pareto laws [draw, part, leaf]; `use` keeps sweeps independent."""
     key = jax.random.fold_in(jax.random.key(config.seed), use)
-    shape = (config.draws, parts, leaves)
+    laws: jax.Array = _drawn(key, alpha, (config.draws, parts, leaves))
+    return laws
+
+
+@partial(jax.jit, static_argnums=2)
+def _drawn(key: jax.Array, alpha: float, shape: tuple[int, ...]) -> jax.Array:
     uniforms = 1 - jax.random.uniform(key, shape, jnp.float64)
     return pareto_masses(uniforms, alpha)
 
@@ -70,8 +76,9 @@ def k_sweep(config: "Config") -> xr.Dataset:
     for kind in Perturbation:
         for k in config.ks:
             step = STEP_SAME * k if kind is Perturbation.SAME else STEP
-            responses.append(changes(form_a(by_kind[kind], k, 0.0), step))
-            lost.append(_lost(form_a(by_kind[kind], k, LOST_SHARE)))
+            laws = by_kind[kind.name]
+            responses.append(changes(form_a(laws, k, 0.0), step))
+            lost.append(_lost(form_a(laws, k, LOST_SHARE)))
     shape = (len(Perturbation), len(config.ks), config.draws)
     found = np.array(responses).reshape(*shape, len(SETS))
     return labelled(
@@ -97,13 +104,14 @@ def k_sweep(config: "Config") -> xr.Dataset:
 _lost = jax.jit(lost_fraction)
 
 
-def _perturbed(laws: jax.Array) -> dict[Perturbation, jax.Array]:
-    """The laws of p, a, t for every kind of perturbation t."""
+@jax.jit
+def _perturbed(laws: jax.Array) -> dict[str, jax.Array]:
+    """The laws of p, a, t for every kind of perturbation t, by its name."""
     union = jnp.mean(laws, axis=1, keepdims=True)
     return {
-        Perturbation.PART: jnp.concatenate([union, laws[:, 1:]], axis=1),
-        Perturbation.SAME: jnp.concatenate([union, laws[:, 1:2], union], axis=1),
-        Perturbation.UNRELATED: disjoint_copies(laws),
+        Perturbation.PART.name: jnp.concatenate([union, laws[:, 1:]], axis=1),
+        Perturbation.SAME.name: jnp.concatenate([union, laws[:, 1:2], union], axis=1),
+        Perturbation.UNRELATED.name: disjoint_copies(laws),
     }
 
 
@@ -134,7 +142,7 @@ def alpha_sweep(config: "Config") -> xr.Dataset:
 
 
 def finite_margin(alpha: np.ndarray, leaves: int) -> np.ndarray:
-    """How far M leaves may be from infinitely many, relative: 2 M^-min(1 - 1/alpha, 1/2).
+    """The error that M leaves excuse, relative: 2 M^-min(1 - 1/alpha, 1/2).
 
     The mean of M Pareto masses misses its limit by M^-(1 - 1/alpha) for alpha < 2 (a
     stable law) and by M^-1/2 beyond; the factor 2 was declared, not fitted.

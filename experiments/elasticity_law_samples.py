@@ -1,4 +1,4 @@
-"""Finite samples in `elasticity_law`: what is left of the ratio when data are counted."""
+"""Finite samples in `elasticity_law`: what counting data leaves of the ratio."""
 
 from typing import TYPE_CHECKING
 

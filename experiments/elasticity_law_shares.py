@@ -74,16 +74,22 @@ def _pairs(laws: jax.Array) -> jax.Array:
     order = [
         [*(set(range(parts)) - {a, t}), a, t] for a, t in permutations(range(parts), 2)
     ]
+    found: jax.Array = _between(laws, jnp.array(order), edges)
+    return found
+
+
+@jax.jit
+def _between(laws: jax.Array, order: jax.Array, edges: jax.Array) -> jax.Array:
+    """Responses [pair, share, draw, set] from every l in `edges` to the next."""
 
     def one_pair(places: jax.Array) -> jax.Array:
         data = form_b(laws[:, places], SHARE_K, 0.0)
-        from_to = jax.vmap(lambda low, step: changes(with_size(data, 2, low), step))
-        slopes: jax.Array = from_to(edges[:-1], jnp.diff(edges))
+        slopes: jax.Array = jax.vmap(
+            lambda low, step: changes(with_size(data, 2, low), step)
+        )(edges[:-1], jnp.diff(edges))
         return slopes
 
-    found: jax.Array = jax.jit(lambda rows: jax.lax.map(one_pair, rows))(
-        jnp.array(order)
-    )
+    found: jax.Array = jax.lax.map(one_pair, order)
     return found
 
 
@@ -104,10 +110,16 @@ def _closed_error(laws: jax.Array) -> float:
     """Finite differences against the closed slopes in their middle, at two l."""
     errors = []
     for share in CLOSED_SHARES:
-        data = form_b(laws, SHARE_K, share)
-        measured = np.asarray(changes(data, STEP))
-        exact = np.asarray(rate_slopes(with_size(data, 2, share + STEP / 2), 2))[:, :2]
+        measured, exact = (np.asarray(one) for one in _both_ways(laws, share))
         # A response may pass through 0 near the flip: relative to its median.
         scale = np.median(np.abs(exact), axis=0)
         errors.append(float(np.max(np.abs(measured - exact) / scale)))
     return max(errors)
+
+
+@jax.jit
+def _both_ways(laws: jax.Array, share: float) -> tuple[jax.Array, jax.Array]:
+    """Responses [draw, set] at one l: a finite difference, and the closed form."""
+    data = form_b(laws, SHARE_K, share)
+    exact = rate_slopes(with_size(data, 2, share + STEP / 2), 2)
+    return changes(data, STEP), exact[:, :2]

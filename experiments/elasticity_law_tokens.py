@@ -103,7 +103,10 @@ def following(pairs: Mapping[str, float], leaves: int) -> np.ndarray:
 
     Leaves are the commonest second words; every law is normalised on them.
     """
-    split = [(*pair.split(" ", 1), count) for pair, count in pairs.items()]
+    split: list[tuple[str, str, float]] = []
+    for pair, count in pairs.items():
+        first, _, second = pair.partition(" ")
+        split.append((first, second, count))
     firsts = _commonest([(first, count) for first, _, count in split], 3 * TRIPLES)
     seconds = _commonest([(second, count) for _, second, count in split], leaves)
     table = np.zeros((3 * TRIPLES, leaves))
@@ -136,12 +139,12 @@ def pareto_fit(ranked: np.ndarray, tail: int) -> tuple[float, float]:
     alpha = tail / float(excess.sum())
     above = np.exp(-alpha * excess)  # P(X > x) by the fit, rising along the ranks
     ranks = np.arange(tail) / tail
-    distance = np.max(np.maximum(np.abs(above - ranks), np.abs(ranks + 1 / tail - above)))
-    return alpha, float(distance)
+    gaps = np.maximum(np.abs(above - ranks), np.abs(ranks + 1 / tail - above))
+    return alpha, float(np.max(gaps))
 
 
 def _shuffled(ranked: np.ndarray, seed: int) -> np.ndarray:
-    """Three parts [shuffle, part, leaf], each the same masses in an order of its own."""
+    """Three parts [shuffle, part, leaf], the same masses each in its own order."""
     if ranked.size == 0:
         return np.full((SHUFFLES, 3, 1), np.nan)
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), 80), SHUFFLES * 3)

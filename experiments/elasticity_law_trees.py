@@ -1,5 +1,6 @@
 """Sweeps of `elasticity_law` over trees of sources and over Huffman codes."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import jax
@@ -39,11 +40,8 @@ def depth_sweep(config: "Config") -> xr.Dataset:
     key = jax.random.fold_in(jax.random.key(config.seed), 60)
     shape = (config.draws, 3, 2**ORDER)
     ones = jax.random.uniform(key, shape, jnp.float64, 0.02, 0.98)
-    start = jnp.full(shape, 0.5**ORDER)
-    leaves = jax.jit(markov_leaves, static_argnums=3)(start, ones, HAZARD, config.depth)
     depths = np.arange(FIRST_DEPTH, config.depth + 1)
-    found = [_responses(pushforward(leaves, int(depth))) for depth in depths]
-    own, same, other = np.moveaxis(np.stack(found), -1, 0)
+    own, same, other = np.moveaxis(np.asarray(_deepening(ones, config.depth)), -1, 0)
     dims = ("depth", "draw")
     return labelled(
         {
@@ -59,12 +57,21 @@ def depth_sweep(config: "Config") -> xr.Dataset:
     )  # fmt: skip
 
 
-def _responses(leaves: jax.Array) -> np.ndarray:
-    """n d gamma_a/dl [draw, t] where t is a, p and another part."""
+@partial(jax.jit, static_argnums=1)
+def _deepening(ones: jax.Array, depth: int) -> jax.Array:
+    """The responses [depth, draw, t] of trees pruned to every depth up to `depth`."""
+    start = jnp.full(ones.shape, 0.5**ORDER)
+    leaves = markov_leaves(start, ones, HAZARD, depth)
+    pruned = (pushforward(leaves, layers) for layers in range(FIRST_DEPTH, depth + 1))
+    return jnp.stack([_responses(tree) for tree in pruned])
+
+
+def _responses(leaves: jax.Array) -> jax.Array:
+    """The responses n d gamma_a/dl [draw, t] where t is a, p and another part."""
     laws = form_b(leaves, DEPTH_K, 0.0).laws[:, jnp.array(DEPTH_KINDS)]
     steps = jnp.array([STEP, STEP_SAME * DEPTH_K, STEP])
-    found = changes(form_a(laws, DEPTH_K, 0.0), steps)
-    return np.asarray((DEPTH_K + 1) * found[..., 1])
+    found: jax.Array = changes(form_a(laws, DEPTH_K, 0.0), steps)
+    return (DEPTH_K + 1) * found[..., 1]
 
 
 def huffman_staircase(config: "Config") -> xr.Dataset:

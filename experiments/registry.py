@@ -67,14 +67,6 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "2 to 3", "accelerator": "not measured"},
     ),
-    "compression_is_loss": Entry(
-        paper="Ji et al. 2025, preliminaries",
-        statement=(
-            "the arithmetic code of held-out messages is as long as the model's "
-            "cross-entropy on them, to 2 bits a code, all along training, at any size"
-        ),
-        minutes={"smoke": "1", "laptop": "2", "accelerator": "not measured"},
-    ),
     "elasticity_law": Entry(
         paper="Ji et al. 2025, Theorem 4.2",
         statement=(
@@ -83,18 +75,26 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "1 to 3", "accelerator": "not measured"},
     ),
-    "elasticity_memory": Entry(
-        paper="Ji et al. 2025, elasticity against saturation",
+    "compression_is_loss": Entry(
+        paper="Ji et al. 2025, preliminaries",
         statement=(
-            "what dominated pre-training comes back cheaper than saturating log-odds "
-            "allow, and the way slows where the base says, but only in part"
+            "the arithmetic code of held-out messages is as long as the model's "
+            "cross-entropy on them, to 2 bits a code, along training, for three sizes"
+        ),
+        minutes={"smoke": "1", "laptop": "2", "accelerator": "not measured"},
+    ),
+    "elasticity_springs": Entry(
+        paper="Ji et al. 2025, Theorem 4.2",
+        statement=(
+            "at polished joint optima of transformers the forces of all data and of "
+            "weight decay balance, and so alignment moves k times as far, decay counted"
         ),
         minutes={"smoke": "1", "laptop": "5 to 8", "accelerator": "not measured"},
     ),
     "resistance": Entry(
         paper="Ji et al. 2025, section 5.1",
         statement=(
-            "going back to an earlier slice of fine-tuning costs less training loss "
+            "under SGD, going back to an earlier slice of fine-tuning costs less loss "
             "than going on to a later one, once the answers' own entropy is taken off"
         ),
         minutes={"smoke": "1", "laptop": "2 to 4", "accelerator": "not measured"},
@@ -115,13 +115,13 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "5 to 8", "accelerator": "not measured"},
     ),
-    "elasticity_springs": Entry(
-        paper="Ji et al. 2025, Theorem 4.2",
+    "elasticity_memory": Entry(
+        paper="Ji et al. 2025, elasticity against saturation",
         statement=(
-            "at polished joint optima of transformers the forces of all data and of "
-            "weight decay balance, and so alignment moves k times as far, decay counted"
+            "what dominated pre-training comes back cheaper than saturating log-odds "
+            "allow, and the way slows where the base says, but only in part"
         ),
-        minutes={"smoke": "1", "laptop": "3 to 5", "accelerator": "not measured"},
+        minutes={"smoke": "1", "laptop": "5 to 8", "accelerator": "not measured"},
     ),
 }
 
