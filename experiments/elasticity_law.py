@@ -107,7 +107,7 @@ PRESETS: Mapping[str, Config] = {
     ),
     "laptop": Config(),
     "accelerator": Config(
-        draws=200, leaves=16_384, leaves_alpha=1_048_576, sizes=21, depth=14,
+        draws=640, leaves=16_384, leaves_alpha=1_048_576, sizes=21, depth=14,
         huffman_leaves=256, samples=(100, 1000, 10_000, 100_000),
     ),
 }  # fmt: skip

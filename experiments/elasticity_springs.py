@@ -29,7 +29,7 @@ class Config:
     """Every choice of the experiment; sizes in units of the alignment data."""
 
     ratios: tuple[float, ...] = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # k
-    shares: tuple[float, ...] = (0.01, 0.1, 0.3)  # l, the first for the k-law
+    shares: tuple[float, ...] = (0.001, 0.1, 0.3)  # l, the first for the k-law
     seeds: int = 4  # worlds, and networks in them
     seed: int = 0  # the first of those seeds
     contexts: int = 3  # contexts
@@ -40,17 +40,17 @@ class Config:
     depth: int = 1  # blocks of the transformer
     heads: int = 2  # attention heads of a block
     expansion: int = 2  # hidden units of a block for each of its width
-    embedding: float = 3.0  # factor on the embeddings at the start
+    embedding: float = 30.0  # on embeddings at the start: far from where norms bend
     decay_growing: float = 0.02  # decay for each unit of pre-training and alignment
-    decay_fixed: float = 0.4  # decay that does not grow with the data; 0: no such run
+    decay_fixed: float = 2.0  # decay that does not grow with the data; 0: no such run
     decay_control: float = 1e-9  # the tables' decay, which only makes optima unique
     steps: int = 1500  # steps of Adam before the polish
     learning_rate: float = 1e-2  # peak learning rate of Adam
     polish_steps: int = 100  # most damped Newton steps of a first polish
     tolerance: float = 1e-11  # gradient norm of a polished optimum, nats per sequence
-    step: float = 1e-3  # step of the finite differences, in sqrt(n n_j)
-    margin: float = 1e-4  # allowed of the largest term: 100 step^2, their remainder
-    margin_ratio: float = 0.05  # declared error of ratio/k: l/(l* - l) at the first l
+    step: float = 3e-4  # step of the finite differences, in sqrt(n n_j)
+    margin: float = 1e-4  # allowed of the largest term: rounding and remainder
+    margin_ratio: float = 0.05  # of ratio/k: l/(l* - l) at the first l, l* >= 0.021
     lost_allowed: float = 0.5  # share of the optima that a model's polish may lose
     level: float = 0.99  # confidence of each statistical answer
 
@@ -116,12 +116,13 @@ def pulls(config: Config) -> tuple[Pull, ...]:
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        ratios=(3.0, 30.0, 300.0), shares=(0.01, 0.1), seeds=2, decay_fixed=0.0,
+        ratios=(3.0, 30.0, 300.0), shares=(0.001, 0.1), seeds=2, width=4,
+        decay_fixed=0.0,
     ),
     "laptop": Config(),
     "accelerator": Config(
-        ratios=(3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0), step=5e-4,
-        shares=(0.01, 0.03, 0.1, 0.2, 0.3), seeds=16, contexts=4, width=16,
+        ratios=(3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0), step=2e-4,
+        shares=(0.001, 0.03, 0.1, 0.2, 0.3), seeds=16, contexts=4, width=16,
     ),
 }  # fmt: skip
 

@@ -131,7 +131,7 @@ def _stability(data: xr.Dataset, margin: float) -> Evidence:
     matrix = -_matrix(data["response"])
     seen = np.isfinite(matrix).all((-1, -2))
     values = np.linalg.eigvalsh((matrix + np.swapaxes(matrix, -1, -2))[seen] / 2)
-    least = values[:, 0] / values[:, -1] if len(values) else np.empty(0)
+    least = values[:, 0] / np.abs(values).max(axis=-1) if len(values) else np.empty(0)
     return never_below(
         "does more of a kind never hurt that kind, nor any mixture of kinds?",
         least,

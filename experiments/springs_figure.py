@@ -43,7 +43,7 @@ def springs_figure(data: xr.Dataset, verdict: Verdict) -> Figure:
 
 
 def _ratio(axes: Axes, first: xr.Dataset) -> None:
-    """Ratio/k against k, with decay (filled) and without (open)."""
+    """Ratio/k against k, with decay (strong) and without (faint)."""
     for i, name in enumerate(first["model"].values):
         one = first.sel(model=name)
         for counted in (True, False):
@@ -64,6 +64,7 @@ def _ratio(axes: Axes, first: xr.Dataset) -> None:
         title="Ratio of the responses over k",
     )
     axes.set_yscale("symlog", linthresh=0.01)
+    axes.set_ylim(top=3.0)
     axes.legend(fontsize=7)
 
 
@@ -87,7 +88,7 @@ def _responses(axes: Axes, first: xr.Dataset) -> None:
         yscale="log",
         xlabel="k",
         ylabel="size of the response to l (nats per sequence)",
-        title="d gamma_a, d(gamma_p + R/k); faint: d gamma_p alone",
+        title="Responses; faint: pre-training without its R/k",
     )
     axes.legend(fontsize=7)
 
@@ -124,7 +125,6 @@ def _shares(axes: Axes, data: xr.Dataset) -> None:
         ylabel="- (d gamma_a + dR) / (k d gamma_p)",
         title=f"Ratio over k against l, k = {float(middle['ratio']):g}",
     )
-    axes.set_yscale("symlog", linthresh=3)
     axes.legend(fontsize=7)
 
 
@@ -132,8 +132,8 @@ def _balance(axes: Axes, first: xr.Dataset) -> None:
     """What is left of Euler's sum, for every model and every data set that grows."""
     for i, name in enumerate(first["model"].values):
         for counted in (True, False):
-            left = abs(balance(first.sel(model=name), counted))
-            left = left.sel(moved=PERTURBATION).transpose("ratio", "seed").values
+            found = abs(balance(first.sel(model=name), counted))
+            left = found.sel(moved=PERTURBATION).transpose("ratio", "seed").values
             place = first["ratio"].values * (1 + 0.05 * (i - 1))
             axes.plot(
                 np.repeat(place, left.shape[-1]),

@@ -40,7 +40,7 @@ CONTRACTION = 0.5
 """The share of the gradient that a Newton step may leave: above, it is not near an
 optimum, or has met rounding."""
 
-SHORTEST = 2**-10
+SHORTEST = 2**-6
 """The shortest stretch of a path of springs that is worth trying."""
 
 POLISHED_ANEW = 50
@@ -85,17 +85,19 @@ def unflattened(model: Model, flat: Flat) -> Params:
     return ravel_pytree(zeros)[1](jnp.asarray(flat))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def log_table(model: Model, flat: Flat) -> Float[jax.Array, "x y"]:
     """Log P(y|x) of every sequence."""
     return sequence_log_table(prefix_logits(model, unflattened(model, flat)))
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def rates(model: Model, flat: Flat, joints: Joints) -> Float[jax.Array, " set"]:
     """The expected loss on every data set, nats per sequence.
 
     Formula: gamma_i = -sum_x sum_y mu_i(x) p_i(y|x) log P(y|x).
     """
-    table = log_table(model, flat)
+    table: jax.Array = log_table(model, flat)
     return -jnp.einsum("sxy,xy->s", jnp.asarray(joints, table.dtype), table)
 
 
@@ -103,7 +105,7 @@ def mean_loss(model: Model, flat: Flat, springs: Springs) -> Float[jax.Array, ""
     """F / n, what training minimises, nats per sequence of all data."""
     away = flat - jnp.asarray(springs.centre, flat.dtype)
     sizes = jnp.asarray(springs.sizes, flat.dtype)
-    total = sizes @ rates(model, flat, springs.joints)
+    total: jax.Array = sizes @ rates(model, flat, springs.joints)
     return (total + springs.decay / 2 * (away @ away)) / jnp.sum(sizes)
 
 
@@ -223,8 +225,8 @@ def _newton(
     Below the tolerance steps go on until rounding stops them. `factor` is None where
     the tolerance was not reached.
     """
-    curve, total = _compiled()[2], total_size(springs)
-    at, last, factor, steps = begun.flat, np.inf, begun.factor, 0
+    curve = _compiled()[2]
+    at, last, steps = begun.flat, np.inf, 0
     best = at
     while True:
         pull = gradient(model, at, springs)
@@ -234,11 +236,11 @@ def _newton(
         if not norm <= CONTRACTION * last:
             break
         last = norm
-        if steps:
-            factor = _factor(total * np.asarray(curve(model, at, springs)))
+        # Not the factor of `begun`: other springs, and a sum of other sizes.
+        factor = _factor(np.asarray(curve(model, at, springs)))
         if factor is None:
             break
-        at, steps = at - linalg.cho_solve(factor, total * pull), steps + 1
+        at, steps = at - linalg.cho_solve(factor, pull), steps + 1
     if not last <= tolerance:
         return Optimum(best, last, np.nan, np.nan, steps, None)
     return _measured(model, best, springs, steps)

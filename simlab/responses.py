@@ -25,6 +25,9 @@ from simlab.models import Model
 ROUNDS = 40
 """The most steps with an old Hessian on the way to a new optimum."""
 
+IDLE = 2
+"""Steps in a row that do not halve the gradient: rounding, or no optimum in reach."""
+
 
 class Responses(NamedTuple):
     """How loss and decay move when data set j grows.
@@ -54,28 +57,25 @@ def implicit_responses(model: Model, at: Optimum, springs: Springs) -> Responses
 def stepped_responses(
     model: Model, at: Optimum, springs: Springs, *, share: float, tolerance: float
 ) -> Responses:
-    """The same responses by central differences of optima that are polished again.
+    """The same responses by differences of optima that are polished again.
 
-    Formula: (gamma_i(n + step e_j) - gamma_i(n - step e_j)) / (2 step), off by terms of
-    order step^2, with step = share sqrt(n n_j), n the sum of all sizes: rounding and
-    remainder then matter alike for small and for large data sets. The optima are found
-    with the Hessian of `at`, which keeps them on its branch, until rounding stops them;
-    NaN where `tolerance` of |grad F| / n is not reached. Domain: n_j > share^2 n.
-    Errors: ValueError where H is not positive definite.
+    Formula: D(h) = (gamma_i(n + h e_j) - gamma_i(n - h e_j)) / (2 h) at a step h and at
+    half of it, and (4 D(h/2) - D(h)) / 3, off by terms of order h^4, after Richardson.
+    h = share sqrt(n n_j), n the sum of all sizes: rounding and remainder then matter
+    alike for small and for large data sets. The optima are found with the Hessian of
+    `at`, which keeps them on its branch, until rounding stops them; NaN where
+    `tolerance` of |grad F| / n is not reached. Domain: n_j > share^2 n. Errors:
+    ValueError where H is not positive definite.
     """
-    joints, sizes = np.asarray(springs.joints), np.asarray(springs.sizes)
+    sizes = np.asarray(springs.sizes)
     columns = []
     for unit, size in zip(np.eye(len(sizes)), sizes, strict=True):
-        step = share * np.sqrt(total_size(springs) * size)
-        after, before = (
-            _nearby(
-                model, at, springs._replace(sizes=sizes + sign * step * unit), tolerance
-            )
-            for sign in (1, -1)
+        step = share * np.sqrt(total_size(springs) * size) * unit
+        whole, half = (
+            _difference(model, at, springs, part * step, tolerance) / (part * share)
+            for part in (1.0, 0.5)
         )
-        decay = decay_change(springs, after, before)
-        moved = rate_change(model, after, before, joints)
-        columns.append(np.append(moved, decay) / (2 * step))
+        columns.append((4 * half - whole) / (6 * np.sqrt(total_size(springs) * size)))
     table = np.stack(columns, axis=-1)
     return Responses(table[:-1], table[-1])
 
@@ -83,9 +83,10 @@ def stepped_responses(
 def rate_change(
     model: Model, after: Flat, before: Flat, joints: Joints
 ) -> Float[np.ndarray, " set"]:
-    """gamma_i(after) - gamma_i(before) as a sum of log-ratios, exact however small.
+    """gamma_i(after) - gamma_i(before), nats per sequence.
 
-    Nats per sequence.
+    Formula: -sum_x sum_y mu_i(x) p_i(y|x) log(P_after / P_before): a mean of small
+    numbers, not a difference of two large means.
     """
     return np.asarray(_rate_change(model, after, before, joints))
 
@@ -96,17 +97,40 @@ def decay_change(springs: Springs, after: Flat, before: Flat) -> float:
     return float(springs.decay * (np.asarray(after) - np.asarray(before)) @ middle)
 
 
+def _difference(
+    model: Model,
+    at: Optimum,
+    springs: Springs,
+    step: Float[np.ndarray, " set"],
+    tolerance: float,
+) -> Float[np.ndarray, " set_and_decay"]:
+    """How all rates, and the decay, differ between sizes one step up and one down."""
+    after, before = (
+        _nearby(model, at, springs._replace(sizes=sizes), tolerance)
+        for sizes in (springs.sizes + step, springs.sizes - step)
+    )
+    moved = rate_change(model, after, before, springs.joints)
+    return np.append(moved, decay_change(springs, after, before))
+
+
 def _nearby(
     model: Model, begun: Optimum, springs: Springs, tolerance: float
 ) -> Float[np.ndarray, " parameters"]:
-    """The optimum of slightly different springs; NaN if steps do not lead to one."""
-    at, best, last = begun.flat, begun.flat, np.inf
+    """The optimum of slightly different springs; NaN if steps do not lead to one.
+
+    An old Hessian gains many digits in one step and few in the next, by turns: only
+    two steps in a row that do not halve the gradient end the way.
+    """
+    at, best, last, idle = begun.flat, begun.flat, np.inf, 0
     for _ in range(ROUNDS):
         pull = gradient(model, at, springs)
         norm = float(np.linalg.norm(pull))
-        if not norm <= CONTRACTION * last:
+        halved = norm <= CONTRACTION * last
+        if norm < last:
+            best, last = at, norm
+        idle = 0 if halved else idle + 1
+        if idle == IDLE:
             break
-        best, last = at, norm
         at = at - _solved(begun, total_size(springs) * pull)
     return best if last <= tolerance else np.full_like(best, np.nan)
 
