@@ -94,10 +94,10 @@ def _responses(axes: Axes, first: xr.Dataset) -> None:
 
 
 def _shares(axes: Axes, data: xr.Dataset) -> None:
-    """Ratio/k against l at the middle k: the pole is the critical share."""
+    """k/ratio against l at the middle k: it vanishes at the critical share."""
     middle = data.isel(ratio=data.sizes["ratio"] // 2)
     table = middle["tabular"].sel(moved=PERTURBATION)
-    exact = -table.sel(set=ALIGNMENT) / (middle["ratio"] * table.sel(set=PRETRAINING))
+    exact = -(middle["ratio"] * table.sel(set=PRETRAINING)) / table.sel(set=ALIGNMENT)
     for i, row in enumerate(exact.transpose("seed", "share").values):
         theory_line(
             axes,
@@ -107,7 +107,7 @@ def _shares(axes: Axes, data: xr.Dataset) -> None:
             label="" if i else "closed form, one a world",
         )
     for i, name in enumerate(data["model"].values):
-        found = ratio_share(middle.sel(model=name), True)
+        found = 1 / ratio_share(middle.sel(model=name), True)
         for j, own in enumerate(found.transpose("seed", "share").values):
             label = str(name) if j == 0 else "_"
             axes.plot(
@@ -119,11 +119,12 @@ def _shares(axes: Axes, data: xr.Dataset) -> None:
                 alpha=0.8,
                 label=label,
             )
+    axes.axhline(0, color="0.6", lw=0.8)
     axes.set(
         xscale="log",
         xlabel="l, size of the perturbation",
-        ylabel="- (d gamma_a + dR) / (k d gamma_p)",
-        title=f"Ratio over k against l, k = {float(middle['ratio']):g}",
+        ylabel="- k d gamma_p / (d gamma_a + dR)",
+        title=f"Beyond l* pre-training loses too, k = {float(middle['ratio']):g}",
     )
     axes.legend(fontsize=7)
 
@@ -147,11 +148,12 @@ def _balance(axes: Axes, first: xr.Dataset) -> None:
     axes.set(
         xscale="log",
         yscale="log",
+        ylim=(None, 1e6),
         xlabel="k",
         ylabel="share of the largest term",
         title="Euler's sum: n . d gamma + dR",
     )
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=6.5, loc="upper center", ncols=2)
 
 
 def _marks(

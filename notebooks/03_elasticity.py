@@ -408,9 +408,12 @@ for name in (
 #   pre-training data (form B), and only for l below 1/(m - 1). The form printed first
 #   has the opposite sign.
 # * **It does not explain the experiments.** They fine-tune in sequence, out of joint
-#   equilibrium, where the inequality is silent; most of what they show follows from
-#   saturation. What saturation does not give, a cheaper way back to the common style,
-#   is measured above.
+#   equilibrium, where the inequality is silent. Saturation explains their qualitative
+#   side (few negatives undo many positives, fast at first, then slow, and never fewer
+#   negatives after more positives). It misses the numbers: the initial speed in
+#   `rebound` grows more like a spring's than like that of one saturating log-odds, and
+#   the way back to the style that dominated pre-training is cheaper than saturation
+#   allows (`elasticity_memory`). That much is elasticity, measured and not yet derived.
 # * **It does not predict growth with pre-training volume**: the share of the alignment
 #   that is lost does not depend on k. If rebound grows with size and volume, as it does
 #   in these toys at matched speed, another reason must be found.
