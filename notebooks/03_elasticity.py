@@ -373,6 +373,8 @@ with style():
         ylabel="initial speed of the way back",
         title="Against saturation fitted to the way up",
     )
+    right.minorticks_off()
+    right.set_xticks(data["positives"].values, data["positives"].values)
     left.legend()
     right.legend()
 figure
@@ -414,6 +416,8 @@ for name in (
 #   `rebound` grows more like a spring's than like that of one saturating log-odds, and
 #   the way back to the style that dominated pre-training is cheaper than saturation
 #   allows (`elasticity_memory`). That much is elasticity, measured and not yet derived.
-# * **It does not predict growth with pre-training volume**: the share of the alignment
-#   that is lost does not depend on k. If rebound grows with size and volume, as it does
-#   in these toys at matched speed, another reason must be found.
+# * **It does not predict growth with size**: at the joint optimum the share of the
+#   alignment that is lost hardly depends on k, and more of the same pre-training data
+#   only hardens the model. Where rebound grows with width (`elasticity_scale`, at
+#   matched speed; with pre-training volume it is undecided), another reason must be
+#   found.
