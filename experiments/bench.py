@@ -49,6 +49,7 @@ class Bench:
     """Runs sweeps one after the other, each resumable, each reported.
 
     `progress(title, runs, steps_per_run, already=, tokens_per_step=)` gives a bar.
+    Runs are dealt to `devices`; none: all local ones.
     """
 
     parts: Parts | None = None
@@ -56,6 +57,7 @@ class Bench:
     chunk: int = 16
     executor: Executor = field(default_factory=default_executor)
     reports: dict[str, SweepReport] = field(default_factory=dict)
+    devices: tuple[jax.Device, ...] = ()
 
     def sweep(
         self,
@@ -71,14 +73,15 @@ class Bench:
         first = _SHELF * (len(self.reports) - 1)
         shelf = _Shelf(self.parts, first) if self.parts else None
         runs = len(jax.tree.leaves(inputs)[0])
-        chunk = rounded_chunk(min(self.chunk, runs), jax.local_device_count())
+        devices = self.devices or tuple(jax.local_devices())
+        chunk = rounded_chunk(min(self.chunk, runs), len(devices))
         places = shelf.finished() if shelf else []
         found = sum(max(min(chunk, runs - place * chunk), 0) for place in places)
         bar = self.progress(
             name, runs, steps, already=found, tokens_per_step=tokens_per_step
         )
         with bar:
-            plan = Plan(self.executor, (), chunk, shelf, bar, report)
+            plan = Plan(self.executor, devices, chunk, shelf, bar, report)
             return sweep(task, inputs, plan)
 
     def costs(self) -> dict[str, dict[str, Any]]:

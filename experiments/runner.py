@@ -8,6 +8,7 @@ from functools import partial as partially
 from pathlib import Path
 from typing import Any
 
+import jax
 import xarray as xr
 
 from experiments.bench import Bench
@@ -33,8 +34,11 @@ def run_claim(
     quiet: bool = False,
     command: str = "",
     say: Callable[[str], None] = print,
+    on: tuple[jax.Device, ...] = (),
 ) -> storage.Result:
     """The stored result of a claim and a configuration, simulated if it is not there.
+
+    `on` are the devices that train; none: all local ones. On CPUs they change no bit.
 
     Errors: StorageError for what the disk refuses or has damaged; KeyboardInterrupt
     passes, every finished chunk being kept.
@@ -50,7 +54,8 @@ def run_claim(
     with storage.Parts(partial, _fingerprint(document), fresh=fresh) as parts:
         if kept := len(parts.finished()):
             say(f"going on where a run was cut off: {kept} chunks are there already")
-        bench = Bench(parts, partially(progress_bar, enabled=not quiet))
+        bar = partially(progress_bar, enabled=not quiet)
+        bench = Bench(parts, bar, devices=on)
         measured = claim.simulate(config, bench)
         data = xr.merge([claim.predict(config), measured], join="exact")
         verdict = claim.judge(config, data)

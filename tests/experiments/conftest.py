@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import jax
 import pytest
 
 from experiments.registry import load
@@ -15,13 +16,17 @@ from simlab.storage import Result
 def smoke() -> Iterator[Callable[[str], Result]]:
     """`smoke(claim)`: its stored result."""
     done: dict[str, Result] = {}
+    # Programs are compiled for each device: a second one would only cost.
+    first = tuple(jax.local_devices()[:1])
     with TemporaryDirectory() as out:
 
         def run(name: str) -> Result:
             if name not in done:
                 claim = load(name)
                 config = claim.PRESETS["smoke"]
-                done[name] = run_claim(name, claim, config, Path(out), quiet=True)
+                done[name] = run_claim(
+                    name, claim, config, Path(out), quiet=True, on=first
+                )
             return done[name]
 
         yield run
