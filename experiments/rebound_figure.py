@@ -89,7 +89,7 @@ def _starts(axes: Axes, data: xr.Dataset) -> None:
         axes, moved.mean(0), law, color=PALETTE[1], dash="--", label="saturation (E9)"
     )
     stiffness = float(np.median(start / moved))
-    ends = np.array([0.0, float(moved.mean(0).max())])
+    ends = np.array([0.0, float(np.max(moved.mean(0)))])
     theory_line(
         axes, ends, stiffness * ends, color=PALETTE[2], dash="-.", label="spring"
     )
