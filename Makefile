@@ -71,7 +71,7 @@ test-slow: $(VENV)/ready-$(EXTRA)  ## the tests that take minutes
 test-deep: $(VENV)/ready-$(EXTRA)  ## every property with 2,000 examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "not slow"
 
-golden: $(VENV)/ready-demo  ## run the committed results again, into experiments/golden
+golden: $(VENV)/ready-corpora  ## run the committed results again, into experiments/golden
 	for claim in $(CLAIMS); do \
 		$(BIN)/simlab run $$claim --preset laptop; \
 		$(BIN)/python -m experiments.keep $$claim || exit 1; done
