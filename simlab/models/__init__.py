@@ -1,16 +1,57 @@
 """Models behind one interface: init(key) -> params, apply(params, tokens) -> logits."""
 
+from simlab.models.adapters import (
+    Adapted,
+    Carried,
+    Part,
+    carried,
+    gated,
+    norms,
+    random_like,
+    squared_norms,
+    total_norm,
+)
 from simlab.models.bigram import Bigram
+from simlab.models.carriers import (
+    Bias,
+    Carrier,
+    Factors,
+    LowRank,
+    Prefix,
+    Steering,
+    Vector,
+    mean_difference,
+)
+from simlab.models.edits import Editable, Edits
 from simlab.models.protocol import Model, Params
 from simlab.models.tabular import Tabular
 from simlab.models.transformer import Activation, Positions, Transformer
 
 __all__ = [
     "Activation",
+    "Adapted",
+    "Bias",
     "Bigram",
+    "Carried",
+    "Carrier",
+    "Editable",
+    "Edits",
+    "Factors",
+    "LowRank",
     "Model",
     "Params",
+    "Part",
     "Positions",
+    "Prefix",
+    "Steering",
     "Tabular",
     "Transformer",
+    "Vector",
+    "carried",
+    "gated",
+    "mean_difference",
+    "norms",
+    "random_like",
+    "squared_norms",
+    "total_norm",
 ]

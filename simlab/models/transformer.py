@@ -14,6 +14,7 @@ from flax import nnx
 from jaxtyping import Float, Int
 
 from simlab.models.attention import causal_attention, rotated
+from simlab.models.edits import NO_EDITS, Edits
 from simlab.models.protocol import Params
 
 
@@ -63,10 +64,39 @@ class Transformer:
         return nnx.state(_Decoder(self, nnx.Rngs(key)))
 
     def apply(
-        self, params: Params, tokens: Int[jax.Array, "batch length"]
+        self,
+        params: Params,
+        tokens: Int[jax.Array, "batch length"],
+        edits: Edits = NO_EDITS,
     ) -> Float[jax.Array, "batch length vocabulary"]:
         """Logits of the next output after every prefix of every row."""
-        return _array(nnx.merge(_structure(self), params)(tokens))
+        return _array(nnx.merge(_structure(self), params)(tokens, edits))
+
+    def streams(
+        self,
+        params: Params,
+        tokens: Int[jax.Array, "batch length"],
+        edits: Edits = NO_EDITS,
+    ) -> Float[jax.Array, "depth batch length width"]:
+        """The residual stream after the embedding and after every block."""
+        decoder = nnx.merge(_structure(self), params)
+        return jnp.stack(decoder.streams(tokens, edits))
+
+    def sites(self) -> dict[str, tuple[int, ...]]:
+        """The shape of a shift at every site, by name; see `Editable`."""
+        gates = 1 + (self.activation is Activation.SWIGLU)
+        head, width = (self.heads, self.width // self.heads), (self.width,)
+        hidden = (gates * self.expansion * self.width,)
+        names = ("query", "key", "value", "attention_out", "up", "down")
+        shapes = (head, head, head, width, hidden, width)
+        of_block = {**dict(zip(names, shapes, strict=True)), "prefix": head}
+        of_block["residual"] = width
+        blocks = {
+            f"blocks.{layer}.{name}": shape
+            for layer in range(self.depth)
+            for name, shape in of_block.items()
+        }
+        return {**blocks, "head": (self.vocabulary,)}
 
 
 @functools.cache
@@ -96,26 +126,33 @@ class _Block(nnx.Module):
         self.up = _linear(width, gates * hidden, rngs)
         self.down = _linear(hidden, width, rngs)
 
-    def attend(self, x_BLD: jax.Array) -> jax.Array:
+    def attend(self, x_BLD: jax.Array, name: str, edits: Edits) -> jax.Array:
         (batch, length, width), heads = x_BLD.shape, self.config.heads
         packed = self.query_key_value(self.norm_attention(x_BLD))
         packed = packed.reshape(batch, length, 3, heads, width // heads)
-        query, key, value = packed[:, :, 0], packed[:, :, 1], packed[:, :, 2]
+        query = edits.at(f"{name}.query", packed[:, :, 0])
+        key = edits.at(f"{name}.key", packed[:, :, 1])
+        value = edits.at(f"{name}.value", packed[:, :, 2])
         if self.config.positions is Positions.ROTARY:
             query, key = rotated(query), rotated(key)
         mixed = causal_attention(query, key, value)
-        return _array(self.attention_out(mixed.reshape(batch, length, width)))
+        mixed = edits.attended(name, mixed, query, key)
+        out_BLD = _array(self.attention_out(mixed.reshape(batch, length, width)))
+        return edits.at(f"{name}.attention_out", out_BLD)
 
-    def feed_forward(self, x_BLD: jax.Array) -> jax.Array:
-        up_BLF = self.up(self.norm_hidden(x_BLD))
+    def feed_forward(self, x_BLD: jax.Array, name: str, edits: Edits) -> jax.Array:
+        up_BLF = edits.at(f"{name}.up", self.up(self.norm_hidden(x_BLD)))
         if self.config.activation is Activation.SWIGLU:
             gate, up = jnp.split(up_BLF, 2, axis=-1)
-            return _array(self.down(jax.nn.silu(gate) * up))
-        return _array(self.down(jax.nn.gelu(up_BLF)))
+            hidden_BLF = jax.nn.silu(gate) * up
+        else:
+            hidden_BLF = jax.nn.gelu(up_BLF)
+        return edits.at(f"{name}.down", _array(self.down(hidden_BLF)))
 
-    def __call__(self, x_BLD: jax.Array) -> jax.Array:
-        x_BLD = x_BLD + self.attend(x_BLD)
-        return x_BLD + self.feed_forward(x_BLD)
+    def __call__(self, x_BLD: jax.Array, name: str, edits: Edits) -> jax.Array:
+        x_BLD = x_BLD + self.attend(x_BLD, name, edits)
+        x_BLD = x_BLD + self.feed_forward(x_BLD, name, edits)
+        return edits.at(f"{name}.residual", x_BLD)
 
 
 class _Decoder(nnx.Module):
@@ -129,11 +166,16 @@ class _Decoder(nnx.Module):
         self.norm = nnx.RMSNorm(width, rngs=rngs)
         self.head = _linear(width, config.vocabulary, rngs)
 
-    def __call__(self, tokens: jax.Array) -> jax.Array:
+    def streams(self, tokens: jax.Array, edits: Edits) -> list[jax.Array]:
         # Not self.embed(tokens): that casts back to the precision of its making.
         x_BLD = _array(self.embed.embedding[tokens])
         if self.config.positions is Positions.LEARNED:
             x_BLD = x_BLD + _array(self.place.embedding[: tokens.shape[1]])
-        for block in self.blocks:
-            x_BLD = block(x_BLD)
-        return _array(self.head(self.norm(x_BLD)))
+        streams = [x_BLD]
+        for layer, block in enumerate(self.blocks):
+            streams.append(block(streams[-1], f"blocks.{layer}", edits))
+        return streams
+
+    def __call__(self, tokens: jax.Array, edits: Edits) -> jax.Array:
+        x_BLD = self.streams(tokens, edits)[-1]
+        return edits.at("head", _array(self.head(self.norm(x_BLD))))

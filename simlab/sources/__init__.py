@@ -7,6 +7,8 @@ from simlab.sources.mixtures import MixtureSource
 from simlab.sources.protocol import Enumerable, LogProbs, Source, Tokens
 from simlab.sources.styles import StyledSource
 from simlab.sources.tabular import TabularSource
+from simlab.sources.tasks import TaskSource
+from simlab.sources.tokenworld import TokenWorld
 
 __all__ = [
     "DatasetSource",
@@ -17,6 +19,8 @@ __all__ = [
     "Source",
     "StyledSource",
     "TabularSource",
+    "TaskSource",
+    "TokenWorld",
     "Tokens",
     "dirichlet_chain",
     "dirichlet_table",
