@@ -25,7 +25,7 @@ from theory.unlearnability.prediction_error import (
 
 STEPS = 6  # of every training path: each of three contexts is used twice
 
-Point = Float[Array, "*batch 3"]
+Point = Float[Array, "... 3"]
 """The three parameters."""
 
 
@@ -81,7 +81,7 @@ def deactivated(case: Case) -> Rows:
     return Rows(logits, rows.jacobians**2, rows.targets)
 
 
-def logits_at(rows: Rows, point: Point) -> Float[jax.Array, "*batch x y"]:
+def logits_at(rows: Rows, point: Point) -> Float[jax.Array, "... x y"]:
     """The logits at a point.
 
     Formula: z_0 + J theta.
@@ -129,7 +129,7 @@ def mean_loss(rows: Rows, point: Point) -> Nats:
     return jnp.mean(answer_loss(logits_at(rows, point), rows.targets), axis=-1)
 
 
-def gradients(rows: Rows, point: Point) -> Float[jax.Array, "*batch x 3"]:
+def gradients(rows: Rows, point: Point) -> Float[jax.Array, "... x 3"]:
     """The gradients of the samples' losses at a point.
 
     >>> gradients(active(sharp(1.0)), jnp.zeros(3)).shape
@@ -138,7 +138,7 @@ def gradients(rows: Rows, point: Point) -> Float[jax.Array, "*batch x 3"]:
     return loss_gradient(logits_at(rows, point), rows.jacobians, rows.targets)
 
 
-def mean_gradient(rows: Rows, point: Point) -> Float[jax.Array, "*batch 3"]:
+def mean_gradient(rows: Rows, point: Point) -> Float[jax.Array, "... 3"]:
     """The gradient of the mean loss at a point.
 
     >>> mean_gradient(active(sharp(1.0)), jnp.zeros(3)).shape

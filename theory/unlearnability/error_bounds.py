@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from theory.numerics import safe_sqrt
 from theory.typing import Array
@@ -125,7 +125,7 @@ def gradient_ceiling_spectral(error: Number, jacobian_norm: Number) -> Result:
 def batch_bounds(
     logits: Float[Array, "*#batch i k"],
     jacobians: Float[Array, "*#batch i k n"],
-    targets: Targets,
+    targets: Int[Array, "*#batch i"],
 ) -> BatchBounds:
     """The gradient norm of the mean loss of a batch, and three bounds of it.
 
