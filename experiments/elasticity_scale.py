@@ -16,14 +16,15 @@ from matplotlib.figure import Figure
 from experiments.bench import Bench
 from experiments.claim import Verdict, conclude
 from experiments.labels import labelled
-from experiments.rebound_measures import LogLaw, Values, predicted_returns
-from experiments.reversal import Reversal, curves, lived, phases, swept
+from experiments.pytrees import stacked
+from experiments.rebound_measures import Values, mixture_law, predicted_returns
+from experiments.reversal import Reversal, curves, lengths, lived, phases, swept
 from experiments.scale_evidence import remarks, scale_evidence
 from experiments.scale_figure import scale_figure
-from experiments.scale_readings import PACES, lengths, scale_readings
+from experiments.scale_readings import PACES, scale_readings
 from simlab.judges import Exam
 from simlab.sources import StyledSource
-from theory.compression.saturation import forward_end, forward_speed
+from theory.compression.saturation import forward_end
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,10 @@ PRESETS: Mapping[str, Config] = {
 
 def predict(config: Config) -> xr.Dataset:
     """What saturation alone says at the matched speed: the same at every size (E9)."""
-    start = float(np.log(config.share) - np.log1p(-config.share))
-    kappa = config.speed / float(forward_speed(start))
+    law, start = mixture_law(config.share, config.speed)
     positives = np.asarray(config.positives, float)
-    needed = predicted_returns(LogLaw(kappa, 1.0, 0.0), start, positives)
-    gained = np.asarray(forward_end(start, kappa * positives), float) - start
+    needed = predicted_returns(law, start, positives)
+    gained = np.asarray(forward_end(start, law.kappa * positives), float) - start
     text = "n* a nat of alignment by E9, from the mixture and the matched speed"
     return labelled(
         {"law_price": (("positives",), needed / gained, "responses a nat", text)},
@@ -84,8 +84,7 @@ def simulate(config: Config, bench: Bench) -> xr.Dataset:
     All volumes and paces of a width are one life.
     """
     found = [_at_width(config, bench, width) for width in config.widths]
-    out = {name: np.stack([one[name] for one in found]) for name in found[0]}
-    return scale_readings(config, out)
+    return scale_readings(config, stacked(found))
 
 
 def _at_width(config: Config, bench: Bench, width: int) -> dict[str, Values]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from experiments.validation import at_least, positive
+from experiments.validation import at_least, confidence, positive
 from simlab.judges import Exam, StyleExam, examination
 from simlab.models import Transformer
 from simlab.phases import Leg, Phase, SpeedMatch
@@ -60,11 +60,12 @@ class Life:
                 f"smoothing={self.smoothing} must be in (0, 1): a share; every token "
                 "must stay possible"
             )
-        if not 0.5 < self.level < 1:
-            raise ValueError(
-                f"level={self.level} must be in (0.5, 1): a confidence; did you pass "
-                "the error level?"
-            )
+        confidence(self, "level")
+
+    @property
+    def every_seed(self) -> range:
+        """The seeds of all worlds."""
+        return range(self.seed, self.seed + self.seeds)
 
 
 _LEAST = {
@@ -214,7 +215,7 @@ def stacked_worlds(
 ) -> tuple[StyledSource, Exam, jax.Array]:
     """World, exam and key of every seed, stacked on a leading axis of seeds."""
     each = []
-    for seed in range(life.seed, life.seed + life.seeds):
+    for seed in life.every_seed:
         world = style_world(life, seed, mix)
         each.append((world, exam_of(life, seed, world), life_key(life, seed)))
     worlds, exams, keys = zip(*each, strict=True)

@@ -225,7 +225,7 @@ def coordinates(
     config: Config,
 ) -> dict[str, tuple[Sequence[str], object, str, str]]:
     """The axes of the dataset."""
-    seeds = np.arange(config.seed, config.seed + config.seeds)
+    seeds = np.asarray(config.every_seed)
     samples: Float[np.ndarray, " moment"] = samples_axis(config.back, config.every)
     return {
         "swap": (("swap",), [0, 1], "1", "which style plays the dominant one"),

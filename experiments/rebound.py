@@ -20,13 +20,14 @@ from experiments.labels import labelled
 from experiments.pytrees import picked
 from experiments.rebound_evidence import rebound_evidence, remarks
 from experiments.rebound_figure import rebound_figure
-from experiments.rebound_measures import LogLaw, predicted_returns
+from experiments.rebound_measures import mixture_law, predicted_returns
 from experiments.rebound_readings import rebound_readings
 from experiments.reversal import (
     MATCHED,
     Reversal,
     answers,
     curves,
+    lengths,
     lived,
     phases,
     swept,
@@ -35,7 +36,6 @@ from experiments.validation import at_least
 from simlab.judges import Exam
 from simlab.models import Params
 from simlab.sources import StyledSource
-from theory.compression.saturation import forward_speed
 
 
 @dataclass(frozen=True)
@@ -87,20 +87,13 @@ PRESETS: Mapping[str, Config] = {
 
 def predict(config: Config) -> xr.Dataset:
     """What saturation alone says of a mixture that moves at the matched speed (E9)."""
-    start = float(np.log(config.share) - np.log1p(-config.share))
-    kappa = config.speed / float(forward_speed(start))
-    law = LogLaw(kappa, 1.0, 0.0)
+    law, start = mixture_law(config.share, config.speed)
     needed = predicted_returns(law, start, np.asarray(config.positives))
     text = "responses back to base by E9 from the mixture's log-odds and matched speed"
     return labelled(
         {"mixture_returns": (("positives",), needed, "responses", text)},
-        {
-            "positives": (
-                ("positives",), np.asarray(config.positives), "responses",
-                "length of the alignment",
-            )
-        },
-    )  # fmt: skip
+        {"positives": lengths(config)},
+    )
 
 
 def simulate(config: Config, bench: Bench) -> xr.Dataset:

@@ -15,7 +15,11 @@ from experiments.lifecycle import ORIGINAL, PREFERRED
 from experiments.thresholds import Ends
 from theory.compression.definitions import samples_to_return
 from theory.compression.definitions import speed as fall
-from theory.compression.saturation import forward_effort, negatives_needed
+from theory.compression.saturation import (
+    forward_effort,
+    forward_speed,
+    negatives_needed,
+)
 
 Values = Float[np.ndarray, "..."]
 
@@ -134,6 +138,15 @@ def fitted_law(counts: Values, odds: Values, most_units: int) -> LogLaw:
     best = int(np.argmin(error))
     kappa = float(np.exp(ratio[best].mean()))
     return LogLaw(kappa, float(m[best]), float(error[best]))
+
+
+def mixture_law(share: float, speed: float) -> tuple[LogLaw, float]:
+    """The log law (E9) of a mixture that moves at a given speed, and its log-odds.
+
+    Formula: z_0 = log(share / (1 - share)), kappa = speed / sigma(-z_0).
+    """
+    start = float(np.log(share) - np.log1p(-share))
+    return LogLaw(speed / float(forward_speed(start)), 1.0, 0.0), start
 
 
 def predicted_returns(

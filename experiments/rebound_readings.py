@@ -17,7 +17,7 @@ from experiments.rebound_measures import (
     speed,
     style_odds,
 )
-from experiments.reversal import mix
+from experiments.reversal import lengths, mix
 from theory.compression.saturation import forward_end, inverse_speed
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def rebound_readings(config: "Config", out: dict[str, Any]) -> xr.Dataset:
     align, invert = out["align"][:, 0, 0], out["invert"][:, 0, 0]
     forward = samples_axis(config.positives[-1], config.every)
     backward = samples_axis(config.negatives, config.every)
-    seeds = np.arange(config.seed, config.seed + config.seeds)
+    seeds = np.asarray(config.every_seed)
     measured = {
         **_along(config, style_odds(align), style_odds(invert), forward, backward),
         **_energy(config, align, invert, backward),
@@ -47,10 +47,7 @@ def rebound_readings(config: "Config", out: dict[str, Any]) -> xr.Dataset:
         measured,
         {
             "seed": (("seed",), seeds, "1", "seed of world, network and data"),
-            "positives": (
-                ("positives",), np.asarray(config.positives), "responses",
-                "length of the alignment",
-            ),
+            "positives": lengths(config),
             "forward": (("forward",), forward, "responses", "positives seen"),
             "backward": (("backward",), backward, "responses", "negatives seen"),
             "moment": (("moment",), moments, "responses", "negatives seen"),

@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from experiments.lifecycle import Life, pretraining, pure, toward, transformer, tuning
+from experiments.labels import Variable, labelled
+from experiments.lifecycle import pretraining, pure, toward, transformer, tuning
+from experiments.pytrees import picked
 from simlab.judges import Exam, generated, response_log_probs
 from simlab.models import Params
 from simlab.objectives import sequence_losses
@@ -68,7 +70,7 @@ def paths_task(config: "Config", mix: tuple[float, ...]) -> Callable[..., Any]:
         )
         start = phases[0].setup.model.init(key_start)
         _, tuned = live(phases, legs, start, exam, key_life)
-        slices = jax.tree.map(lambda leaf: leaf[0, 0], tuned.kept)
+        slices = picked(tuned.kept, (0, 0))
         asked = world.asked(key_prompt, config.answers)
         stored: dict[str, jax.Array] = jax.lax.map(
             lambda kept: _walked(config, kept, asked, key_paths), slices
@@ -116,21 +118,18 @@ def _each_walk(
 ) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
     """Raw and excess loss a step [direction, pair, step], nats per response."""
 
-    def of_slice(index: jax.Array) -> Params:
-        return jax.tree.map(lambda leaf: leaf[index], kept)
-
     def walk(ends: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         trained, author = ends
         source = DatasetSource(rows[author])
         hyper = Hyper(
-            jnp.float32(rate), jnp.float32(0), source, None, of_slice(trained)
+            jnp.float32(rate), jnp.float32(0), source, None, picked(kept, trained)
         )
         losses = run(setup, hyper, key).records.loss
 
         def owns(step: jax.Array) -> jax.Array:
             seen = batch_at(setup, source, key, step)
             return jnp.mean(
-                sequence_losses(setup.model, of_slice(author), seen, setup.scored)
+                sequence_losses(setup.model, picked(kept, author), seen, setup.scored)
             )
 
         # The author's own loss on the very rows of each step: the mean of the
@@ -150,51 +149,37 @@ def measured(config: "Config", raw: dict[str, np.ndarray]) -> xr.Dataset:
     curve = ("seed", "task", "optimizer", "direction", "pair", "step")
     means = {name: np.asarray(raw[name]).mean(-1) for name in ("raw", "excess")}
     token = "nats per token"
-    data: dict[str, Any] = {
-        name: (curve[:-1], values, _about(text, token))
-        for name, values, text in (
-            ("raw", means["raw"], "training loss of a path, mean over it"),
-            ("excess", means["excess"], "training loss less that of the rows' author"),
-        )
-    }
-    data["curve"] = (
-        curve,
-        np.asarray(raw["excess"]),
-        _about("excess loss at every step of a path", token),
-    )
-    data["entropy"] = (
-        ("seed", "task", "slice"),
-        np.asarray(raw["entropy"]),
-        _about("entropy of a slice's answers", token),
-    )
-    return xr.Dataset(data, coords=_coordinates(config))
+    return labelled(
+        {
+            "raw": (
+                curve[:-1], means["raw"], token,
+                "training loss of a path, mean over it",
+            ),
+            "excess": (
+                curve[:-1], means["excess"], token,
+                "training loss less that of the rows' author",
+            ),
+            "curve": (
+                curve, raw["excess"], token, "excess loss at every step of a path",
+            ),
+            "entropy": (
+                ("seed", "task", "slice"), raw["entropy"], token,
+                "entropy of a slice's answers",
+            ),
+        },
+        _coordinates(config),
+    )  # fmt: skip
 
 
-def _coordinates(config: "Config") -> dict[str, Any]:
-    seeds = _seeds(config)
+def _coordinates(config: "Config") -> dict[str, Variable]:
     steps = np.arange(config.path // config.batch) * config.batch
-    return {
-        "seed": ("seed", seeds, _about("seed of world, network and data", "1")),
-        "task": (
-            "task", list(config.tasks), _about("pre-training share of a task", "1"),
-        ),
-        "optimizer": (
-            "optimizer", list(path_setups(config)),
-            _about("optimiser of the paths", "1"),
-        ),
-        "direction": ("direction", list(DIRECTIONS), _about("way of a path", "1")),
-        "pair": ("pair", list(PAIRS), _about("slices at the ends of a path", "1")),
-        "step": ("step", steps, _about("responses seen on a path", "responses")),
-        "slice": (
-            "slice", list(config.slices),
-            _about("responses after which a slice was kept", "responses"),
-        ),
-    }  # fmt: skip
-
-
-def _seeds(life: Life) -> list[int]:
-    return list(range(life.seed, life.seed + life.seeds))
-
-
-def _about(text: str, units: str) -> dict[str, str]:
-    return {"units": units, "long_name": text}
+    axes = (
+        ("seed", config.every_seed, "1", "seed of world, network and data"),
+        ("task", config.tasks, "1", "pre-training share of a task"),
+        ("optimizer", list(path_setups(config)), "1", "optimiser of the paths"),
+        ("direction", DIRECTIONS, "1", "way of a path"),
+        ("pair", PAIRS, "1", "slices at the ends of a path"),
+        ("step", steps, "responses", "responses seen on a path"),
+        ("slice", config.slices, "responses", "responses after which a slice was kept"),
+    )
+    return {name: ((name,), values, units, text) for name, values, units, text in axes}

@@ -11,9 +11,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from experiments.bench import Bench
+from experiments.labels import Variable
 from experiments.lifecycle import (
     ORIGINAL,
     PREFERRED,
@@ -93,6 +95,12 @@ def mix(config: Reversal) -> tuple[float, float]:
     shares = [0.0, 0.0]
     shares[PREFERRED], shares[ORIGINAL] = config.share, 1 - config.share
     return shares[0], shares[1]
+
+
+def lengths(config: Reversal) -> Variable:
+    """The axis of the alignments' lengths."""
+    text = "length of the alignment"
+    return ("positives",), np.asarray(config.positives), "responses", text
 
 
 def phases(

@@ -14,7 +14,7 @@ from experiments.rebound_measures import (
     speed,
     style_odds,
 )
-from experiments.reversal import FIXED, MATCHED
+from experiments.reversal import FIXED, MATCHED, lengths
 
 if TYPE_CHECKING:
     from experiments.elasticity_scale import Config
@@ -32,7 +32,7 @@ def scale_readings(config: "Config", out: dict[str, Values]) -> xr.Dataset:
     Shapes: align [width, seed, volume, pace, moment, style], invert with an axis of
     positives before that of moments; rate, matched [width, seed, volume, pace].
     """
-    seeds = np.arange(config.seed, config.seed + config.seeds)
+    seeds = np.asarray(config.every_seed)
     forward = samples_axis(config.positives[-1], config.every)
     backward = samples_axis(config.negatives, config.every)
     return labelled(
@@ -47,11 +47,6 @@ def scale_readings(config: "Config", out: dict[str, Values]) -> xr.Dataset:
             "backward": _axis("backward", backward, "negatives seen"),
         },
     )
-
-
-def lengths(config: "Config") -> Variable:
-    """The axis of the alignments' lengths."""
-    return _axis("positives", config.positives, "length of the alignment")
 
 
 def _axis(name: str, values: Any, text: str, units: str = "responses") -> Variable:

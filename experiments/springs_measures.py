@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from experiments.bench import Bench
 from experiments.labels import Variable, labelled
+from experiments.pytrees import stacked
 from experiments.springs_worlds import (
     CELL,
     NATS,
@@ -44,8 +45,8 @@ def measured(probe: Probe, pulls: Sequence[Pull], bench: Bench) -> xr.Dataset:
             for world, start, begin in zip(worlds, starts, near, strict=True):
                 rows.append(_one_seed(probe, pull, world, start, begin))
                 bar.advance(1)
-        tables.append(_stacked(rows))
-    found = _stacked(tables)
+        tables.append(stacked(rows))
+    found = stacked(tables)
     variables: dict[str, Variable] = {
         name: (("model", *CELL, *dims), found[name], units, text)
         for name, (dims, units, text) in _MEANING.items()
@@ -217,7 +218,3 @@ def _coordinates(probe: Probe, pulls: Sequence[Pull]) -> dict[str, Variable]:
         "set": (("set",), list(SETS), "1", "data set that is compressed"),
         "moved": (("moved",), list(SETS), "1", "data set that grows"),
     }
-
-
-def _stacked(rows: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
