@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import xarray as xr
 
-from experiments.claim import Evidence, Outcome
-from experiments.evidence import never_below, outcome_of, undecided
+from experiments.claim import Evidence
+from experiments.evidence import all_inside, never_below, outcome_of, undecided
 from simlab.coding import OVERHEAD_BITS
 from simlab.statistics import Agreement, equivalence, estimate
 from theory.compression import arithmetic_bounds
@@ -109,17 +109,11 @@ def _agreement(
         return undecided(question, "bits per message", "a model diverged")
     means = [estimate(cell) for cell in cells]
     answers = [equivalence(mean, low, high, level) for mean in means]
-    if Agreement.OUTSIDE in answers:
-        outcome = Outcome.VIOLATED
-    elif Agreement.UNDECIDED in answers:
-        outcome = Outcome.INCONCLUSIVE
-    else:
-        outcome = Outcome.HOLDS
     centres = np.array([mean.mean for mean in means])
     room = np.minimum(centres - low, high - centres)
     return Evidence(
         question,
-        outcome,
+        all_inside(answers),
         float(np.min(room)),
         "bits per message",
         f"{answers.count(Agreement.INSIDE)} of {len(cells)} cells inside "

@@ -1,11 +1,44 @@
 """Questions that several claims ask of their data, each answered by an Evidence."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from experiments.claim import Evidence, Outcome
 from simlab.statistics import Agreement, equivalence, estimate, holm, one_sided
+
+OUTCOMES = {
+    Agreement.INSIDE: Outcome.HOLDS,
+    Agreement.OUTSIDE: Outcome.VIOLATED,
+    Agreement.UNDECIDED: Outcome.INCONCLUSIVE,
+}
+"""What agreement within a declared margin says of a claim."""
+
+
+def all_inside(answers: Sequence[Agreement]) -> Outcome:
+    """Do all agree? One outside violates, one undecided leaves it open.
+
+    >>> all_inside([Agreement.INSIDE, Agreement.UNDECIDED]).value
+    'inconclusive'
+    """
+    for answer in (Agreement.OUTSIDE, Agreement.UNDECIDED):
+        if answer in answers:
+            return OUTCOMES[answer]
+    return Outcome.HOLDS
+
+
+def reproduction(outcome: Outcome) -> str:
+    """An outcome as the answer to whether a published effect appears.
+
+    >>> reproduction(Outcome.VIOLATED)
+    'not reproduced'
+    """
+    return {
+        Outcome.HOLDS: "reproduced",
+        Outcome.VIOLATED: "not reproduced",
+        Outcome.INCONCLUSIVE: "inconclusive",
+    }[outcome]
 
 
 def outcome_of(passed: bool) -> Outcome:
@@ -96,16 +129,10 @@ def inside_margins(
     counts = {answer: answers.count(answer) for answer in Agreement}
     means = cells.mean(axis=-1)
     room = np.minimum(means - ends[0], ends[1] - means)
-    if counts[Agreement.OUTSIDE]:
-        outcome = Outcome.VIOLATED
-    elif counts[Agreement.UNDECIDED]:
-        outcome = Outcome.INCONCLUSIVE
-    else:
-        outcome = Outcome.HOLDS
     width = float(np.median(ends[1] - np.maximum(ends[0], 0.0)))
     return Evidence(
         question,
-        outcome,
+        all_inside(answers),
         float(np.min(room)),
         units,
         f"{counts[Agreement.INSIDE]} of {len(cells)} cells inside, "

@@ -7,7 +7,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from experiments.claim import Evidence, Outcome
-from experiments.evidence import undecided
+from experiments.evidence import OUTCOMES, reproduction, undecided
 from experiments.memory_lives import DOMINANT, RARE, UNSEEN, Config
 from experiments.memory_measures import (
     coefficients,
@@ -21,14 +21,9 @@ from experiments.memory_measures import (
     stretch_costs,
     unit_costs,
 )
-from simlab.statistics import Agreement, Estimate, equivalence, estimate, interval
+from simlab.statistics import Estimate, equivalence, estimate, interval
 
 Sample = Float[np.ndarray, " seed"]
-_OUTCOMES = {
-    Agreement.INSIDE: Outcome.HOLDS,
-    Agreement.OUTSIDE: Outcome.VIOLATED,
-    Agreement.UNDECIDED: Outcome.INCONCLUSIVE,
-}
 
 
 def memory_evidence(config: Config, data: xr.Dataset) -> list[Evidence]:
@@ -85,7 +80,7 @@ def inside(
     ends = f"[{low:g}, {high:g}]" if np.isfinite(high) else f"above {low:g}"
     return Evidence(
         question,
-        _OUTCOMES[equivalence(found, low, high, level)],
+        OUTCOMES[equivalence(found, low, high, level)],
         min(float(found.mean) - low, high - float(found.mean)),
         units,
         f"{told(samples, level)}; declared margin: {ends}",
@@ -170,13 +165,9 @@ def paper(config: Config, data: xr.Dataset) -> str:
         pure = equivalence(
             estimate(shares), 1 - config.margin_pure, np.inf, config.level
         )
-        full = _OUTCOMES[pure]
-    words = {
-        Outcome.HOLDS: "reproduced",
-        Outcome.VIOLATED: "not reproduced",
-        Outcome.INCONCLUSIVE: "inconclusive",
-    }
+        full = OUTCOMES[pure]
     return (
-        f"paper: models are drawn to what dominated pre-training: {words[swapped]}; "
-        f"all the way, as a spring at rest there: {words[full]}"
+        "paper: models are drawn to what dominated pre-training: "
+        f"{reproduction(swapped)}; all the way, as a spring at rest there: "
+        f"{reproduction(full)}"
     )

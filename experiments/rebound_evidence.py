@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.claim import Evidence
+from experiments.evidence import OUTCOMES, reproduction
 from experiments.rebound_measures import Values, exponent, rank_correlation
 from experiments.rebound_readings import LAWS, RATE
 from experiments.thresholds import Ends, above, answer, below, known, with_interval
@@ -162,10 +163,9 @@ def _spring(config: "Config", data: xr.Dataset) -> str:
     near = equivalence(
         estimate(fits[0]), 1 - config.spring, 1 + config.spring, config.level
     )
-    found = {Agreement.INSIDE: "reproduced", Agreement.OUTSIDE: "not reproduced"}
     return (
         "spring (paper, eq. 3 on log-odds): initial speed ~ displacement ** h, h = 1 "
-        f"within {config.spring:g}: {found.get(near, 'inconclusive')}; h "
+        f"within {config.spring:g}: {reproduction(OUTCOMES[near])}; h "
         f"{with_interval(fits[0], config.level)}; saturation (E9) has "
         f"{with_interval(fits[1], config.level)}"
     )

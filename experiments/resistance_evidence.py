@@ -9,7 +9,7 @@ from scipy import stats
 from experiments.claim import Evidence, Outcome
 from experiments.evidence import undecided
 from experiments.resistance_paths import SGD
-from experiments.thresholds import with_interval
+from experiments.thresholds import answer, with_interval
 from simlab.statistics import estimate, interval
 
 
@@ -93,17 +93,12 @@ def _entropy_differences(data: xr.Dataset) -> np.ndarray:
 
 def resistance_remarks(data: xr.Dataset, level: float) -> list[str]:
     """The paper's own comparison, the other optimiser, and the confound."""
-    said = {
-        Outcome.HOLDS: "reproduced",
-        Outcome.VIOLATED: "not reproduced",
-        Outcome.INCONCLUSIVE: "inconclusive",
-    }
     lines = []
     for name in data["optimizer"].values:
         raw = sign_test("", compared(data, "raw", name), level)
         lines.append(
             "paper (Ji et al. 2025, 5.1: the raw training loss is lower going back, "
-            f"27 of 27), {name}: {said[raw.outcome]}: {raw.detail}"
+            f"27 of 27), {name}: {answer(raw)}: {raw.detail}"
         )
         if name != SGD:
             excess = sign_test("", compared(data, "excess", name), level)

@@ -7,9 +7,14 @@ import numpy as np
 import xarray as xr
 
 from experiments.claim import Evidence, Outcome
-from experiments.evidence import equal_to_rounding, never_below
+from experiments.evidence import (
+    OUTCOMES,
+    equal_to_rounding,
+    never_below,
+    reproduction,
+)
 from experiments.springs_worlds import CELL, SETS
-from simlab.statistics import Agreement, equivalence, estimate, interval, slope
+from simlab.statistics import equivalence, estimate, interval, slope
 
 PRETRAINING, ALIGNMENT, PERTURBATION = SETS
 ROUNDING = 1e-11  # nats times sizes: sums of some thousand terms, polished optima
@@ -214,12 +219,7 @@ def _paper(one: xr.Dataset, name: str, level: float) -> str:
     answer, span = "inconclusive", ""
     if found.size > 1:
         ends = 1 - PAPER_MARGIN, 1 + PAPER_MARGIN
-        word = {
-            Agreement.INSIDE: "reproduced",
-            Agreement.OUTSIDE: "not reproduced",
-            Agreement.UNDECIDED: "inconclusive",
-        }
-        answer = word[equivalence(estimate(found), *ends, level)]
+        answer = reproduction(OUTCOMES[equivalence(estimate(found), *ends, level)])
         low, high = interval(estimate(found), level)
         span = f", interval {low:.2f} to {high:.2f}"
     mean = found.mean() if found.size else float("nan")

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.claim import Evidence, Outcome
-from experiments.evidence import undecided
+from experiments.evidence import reproduction, undecided
 from simlab.statistics import estimate, holm, interval, one_sided
 
 Samples = Float[np.ndarray, "*comparison seed"]
@@ -107,8 +107,4 @@ def answer(yes: Evidence) -> str:
     >>> answer(Evidence("is it so?", Outcome.VIOLATED, -1.0, "nats", ""))
     'not reproduced'
     """
-    return {
-        Outcome.HOLDS: "reproduced",
-        Outcome.VIOLATED: "not reproduced",
-        Outcome.INCONCLUSIVE: "inconclusive",
-    }[yes.outcome]
+    return reproduction(yes.outcome)
