@@ -7,8 +7,9 @@ import numpy as np
 from experiments import networks
 from experiments.validation import at_least, increasing, positive, shares
 from experiments.worlds import SequenceWorlds
+from simlab.optimizers import Adam
 from simlab.sweeps import Axis, Grid
-from simlab.training import Adam, Setup
+from simlab.training import Setup
 
 OVERLAPS = (0.0, 0.3, 0.7, 1.0)
 

@@ -36,9 +36,10 @@ from simlab.coding import (
     unpack_model,
 )
 from simlab.models import Model, Params, Transformer
+from simlab.optimizers import Adam
 from simlab.progress import SECONDS_BETWEEN_LINES, progress_bar
 from simlab.sources import DatasetSource
-from simlab.training import Adam, Hyper, Setup, begin, stretch
+from simlab.training import Hyper, Setup, begin, stretch
 from theory.units import to_bits
 
 BYTES = 256

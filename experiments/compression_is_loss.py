@@ -37,9 +37,10 @@ from experiments.validation import at_least, confidence, positive
 from experiments.worlds import sequence_chains
 from simlab.coding import quantisation_bits
 from simlab.models import Transformer
+from simlab.optimizers import Adam
 from simlab.sources import MarkovSource
 from simlab.sweeps import run_task
-from simlab.training import Adam, Hyper, Setup
+from simlab.training import Hyper, Setup
 from theory.chains import Chain, sequence_law
 from theory.information import entropy
 from theory.laws import Law

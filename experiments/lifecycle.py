@@ -20,9 +20,10 @@ from jaxtyping import Float
 from experiments.validation import at_least, confidence, positive
 from simlab.judges import Exam, StyleExam, examination
 from simlab.models import Transformer
+from simlab.optimizers import Adam, Sgd
 from simlab.phases import Leg, Phase, SpeedMatch
 from simlab.sources import StyledSource, dirichlet_table
-from simlab.training import Adam, Setup, Sgd
+from simlab.training import Setup
 
 PREFERRED, ORIGINAL = 0, 1
 """The styles of a world with two: what alignment teaches, what pre-training prefers."""

@@ -26,8 +26,9 @@ from experiments.worlds import SequenceWorlds
 from simlab.evaluation import exact_gap
 from simlab.landscape import prefix_laws
 from simlab.models import Tabular
+from simlab.optimizers import Adam, Normalised
 from simlab.sweeps import Axis, Grid
-from simlab.training import Adam, Normalised, Setup
+from simlab.training import Setup
 from theory.laws import Law, World
 from theory.tradeoff import gap, optimal_gaps
 from theory.tradeoff.parameter_ball import ball_optimum

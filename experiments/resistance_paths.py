@@ -15,9 +15,10 @@ from experiments.pytrees import picked
 from simlab.judges import Exam, generated, response_log_probs
 from simlab.models import Params
 from simlab.objectives import sequence_losses
+from simlab.optimizers import Adam, Optimizer, Sgd
 from simlab.phases import live
 from simlab.sources import DatasetSource, StyledSource, Tokens
-from simlab.training import Adam, Hyper, Optimizer, Setup, Sgd, batch_at, run
+from simlab.training import Hyper, Setup, batch_at, run
 
 if TYPE_CHECKING:
     from experiments.resistance import Config

@@ -21,8 +21,9 @@ from experiments.safety_basin_evidence import basin_evidence, remarks
 from experiments.safety_basin_figure import basin_figure
 from experiments.validation import at_least, increasing, positive
 from experiments.worlds import SequenceWorlds
+from simlab.optimizers import Adam, Normalised
 from simlab.sweeps import Axis, Grid
-from simlab.training import Adam, Normalised, Setup
+from simlab.training import Setup
 
 
 @dataclass(frozen=True)

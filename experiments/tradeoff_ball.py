@@ -20,8 +20,9 @@ from experiments.claim import Verdict, conclude
 from experiments.networks import Networks, seeds, transformer, worlds
 from experiments.validation import at_least, increasing, positive
 from experiments.worlds import SequenceWorlds
+from simlab.optimizers import Adam, Normalised
 from simlab.sweeps import Axis, Grid
-from simlab.training import Adam, Normalised, Setup
+from simlab.training import Setup
 
 
 @dataclass(frozen=True)

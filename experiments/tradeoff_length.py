@@ -23,8 +23,9 @@ from experiments.length_prediction import BIGRAM, CLASSES, length_worlds
 from experiments.validation import at_least, confidence, positive, shares
 from experiments.worlds import SequenceWorlds, sequence_worlds
 from simlab.models import Bigram, Model, Transformer
+from simlab.optimizers import Adam
 from simlab.sweeps import Axis, Grid
-from simlab.training import Adam, Setup
+from simlab.training import Setup
 
 
 @dataclass(frozen=True)

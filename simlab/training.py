@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from simlab.enumeration import prefix_logits
-from simlab.models import Model, Params
+from simlab.models import Model, Params, PartlyTrained
 from simlab.objectives import (
     Ball,
     PairLoss,
@@ -18,52 +18,8 @@ from simlab.objectives import (
     penalised_pair,
     projected,
 )
+from simlab.optimizers import ADAM, Optimizer
 from simlab.sources import Source, Tokens
-
-
-@runtime_checkable
-class Optimizer(Protocol):
-    """A static choice of update rule, whose learning rate arrives traced."""
-
-    def build(self) -> optax.GradientTransformation:
-        """The direction of an update, before the learning rate."""
-
-
-@dataclass(frozen=True)
-class Adam:
-    """Adam (Kingma and Ba 2015) by optax."""
-
-    b1: float = 0.9
-    b2: float = 0.99
-    eps: float = 1e-8
-
-    def build(self) -> optax.GradientTransformation:
-        """Moments with bias correction."""
-        return optax.scale_by_adam(b1=self.b1, b2=self.b2, eps=self.eps)
-
-
-@dataclass(frozen=True)
-class Sgd:
-    """Stochastic gradient descent, with heavy-ball momentum when it is > 0."""
-
-    momentum: float = 0.0
-
-    def build(self) -> optax.GradientTransformation:
-        """The gradient, or its decaying sum."""
-        return optax.trace(self.momentum) if self.momentum else optax.identity()
-
-
-@dataclass(frozen=True)
-class Normalised:
-    """The gradient divided by its norm: every step has the length of the rate.
-
-    With a ball, projected descent: unlike Adam, whose rescaled coordinates belong to
-    another norm, it stops where the gradient points to the ball's center.
-    """
-
-    def build(self) -> optax.GradientTransformation:
-        """The direction of steepest descent."""
-        return optax.normalize_by_update_norm()
 
 
 @runtime_checkable
@@ -72,6 +28,27 @@ class Measure(Protocol):
 
     def __call__(self, model: Model, params: Params, exam: Any, /) -> Any:
         """A pytree of arrays; `exam` holds the arrays that it needs."""
+
+
+class Batch(NamedTuple):
+    """The data of one step, and a key for what an objective draws by itself."""
+
+    capability: Tokens
+    safety: Tokens | None
+    key: jax.Array
+
+
+@runtime_checkable
+class Objective(Protocol):
+    """A static choice of what a step minimises, from batches.
+
+    `hyper.aid` holds the arrays that it needs beside the data.
+    """
+
+    def __call__(
+        self, setup: "Setup", hyper: "Hyper", params: Params, batch: Batch, /
+    ) -> PairLoss:
+        """The loss to be descended, and its halves for the record."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +60,13 @@ class Setup:
     batch: int = 128  # sequences of each kind a step
     records: int = 4  # evenly spaced moments at which a Record is kept
     warmup: float = 0.1  # share of the steps over which the rate rises linearly
-    optimizer: Optimizer = Adam()
+    optimizer: Optimizer = ADAM
     enumerated: bool = True  # record the logits after every prefix; False: none of them
     expected: bool = False  # losses in expectation over listable sources, not batches
     decay: bool = True  # half a cosine to zero after the warm-up; False: constant
     scored: int | None = None  # only the last so many outputs count; None: all of them
     measure: Measure | None = None  # what a Record keeps of the model, beside losses
+    objective: Objective | None = None  # what a step minimises; None: Case I's pair
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "records"):
@@ -109,6 +87,10 @@ class Setup:
                 f"scored={self.scored} must be None where losses are expected: laws "
                 "are listed by whole sequences"
             )
+        if self.objective is not None and self.expected:
+            raise ValueError(
+                "an objective of its own is asked for batches: set expected=False"
+            )
         if not 0 <= self.warmup <= 1:
             raise ValueError(
                 f"warmup={self.warmup} must be in [0, 1]: a share of the steps; "
@@ -121,7 +103,7 @@ class Hyper(NamedTuple):
 
     Without `safety` data the loss is that of `capability` alone, whatever the penalty.
     With a `ball`, parameters are projected onto it after every step; its center is
-    `start`. `exam` is what `Setup.measure` reads.
+    `start`. `exam` is what `Setup.measure` reads, `aid` what `Setup.objective` reads.
     """
 
     learning_rate: Float[Array, "*runs"]
@@ -131,6 +113,7 @@ class Hyper(NamedTuple):
     start: Params
     ball: Ball | None = None
     exam: Any = None
+    aid: Any = None
 
 
 class State(NamedTuple):
@@ -196,6 +179,8 @@ def advance(
     direction, moments = setup.optimizer.build().update(
         gradient, state.moments, state.params
     )
+    if isinstance(setup.model, PartlyTrained):
+        direction = setup.model.held(direction)
     rate = hyper.learning_rate * learning_rate_shape(setup, state.step)
     updates = jax.tree.map(lambda leaf: -rate * leaf, direction)
     params = optax.apply_updates(state.params, updates)
@@ -215,9 +200,17 @@ def _pair(setup: Setup, hyper: Hyper, key: jax.Array) -> Callable[[Params], Pair
     key_capability, key_safety = jax.random.split(key)
     capability = first.sample(key_capability, setup.batch)
     safety = None if second is None else second.sample(key_safety, setup.batch)
+    own = setup.objective
+    if own is not None:
+        batch = Batch(capability, safety, jax.random.fold_in(key, _OWN))
+        return lambda params: own(setup, hyper, params, batch)
     return lambda params: penalised_pair(
         model, params, capability, safety, penalty, setup.scored
     )
+
+
+_OWN = 2
+"""Folded into a step's key for an objective's own draws; 0 and 1 are the batches'."""
 
 
 def batch_at(

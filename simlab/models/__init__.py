@@ -22,8 +22,9 @@ from simlab.models.carriers import (
     Vector,
     mean_difference,
 )
+from simlab.models.dense import Dense
 from simlab.models.edits import Editable, Edits
-from simlab.models.protocol import Model, Params
+from simlab.models.protocol import Model, Params, PartlyTrained
 from simlab.models.tabular import Tabular
 from simlab.models.transformer import Activation, Positions, Transformer
 
@@ -34,6 +35,7 @@ __all__ = [
     "Bigram",
     "Carried",
     "Carrier",
+    "Dense",
     "Editable",
     "Edits",
     "Factors",
@@ -41,6 +43,7 @@ __all__ = [
     "Model",
     "Params",
     "Part",
+    "PartlyTrained",
     "Positions",
     "Prefix",
     "Steering",

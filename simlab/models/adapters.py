@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from simlab.models.carriers import Carrier, Vector
 from simlab.models.edits import NO_EDITS, Editable, Edits
-from simlab.models.protocol import Model, Params
+from simlab.models.protocol import Model, Params, PartlyTrained
 
 
 class Part(enum.Enum):
@@ -38,8 +38,9 @@ class Adapted:
     """A model with a carrier as a `Model`: what trains and measures models takes it.
 
     What is not `trained` acts but has a gradient of exactly zero, so that SGD, momentum
-    and Adam leave it as it is, bit for bit; weight decay would not. Adapted models of
-    another `trained` share their parameters, and may themselves be adapted.
+    and Adam leave it as it is, bit for bit; weight decay would not, so training takes
+    updates as `held`. Adapted models of another `trained` share their parameters, and
+    may themselves be adapted.
 
     >>> from simlab.models import LowRank, Tabular
     >>> model = Adapted(Tabular(2, 3, 2), LowRank(("logits",), rank=1))
@@ -91,6 +92,17 @@ class Adapted:
     def sites(self) -> dict[str, tuple[int, ...]]:
         """The sites of the model inside; none where it cannot be shifted."""
         return self.model.sites() if isinstance(self.model, Editable) else {}
+
+    def held(self, updates: Params) -> Carried:
+        """Updates of the trained part alone: weight decay reaches nothing else."""
+        base, vector, gate = updates
+        if self.trained is Part.VECTOR:
+            base = jax.tree.map(jnp.zeros_like, base)
+        elif isinstance(self.model, PartlyTrained):
+            base = self.model.held(base)
+        if self.trained is Part.BASE:
+            vector = jax.tree.map(jnp.zeros_like, vector)
+        return Carried(base, vector, jnp.zeros_like(gate))
 
     def merged(self, params: Carried) -> Params:
         """The plain parameters that act as these do: base + gate * delta.

@@ -36,3 +36,11 @@ class Model(Protocol):
         self, params: Params, tokens: Int[jax.Array, "batch length"]
     ) -> Float[jax.Array, "batch length vocabulary"]:
         """Logits of the next output after every prefix of every row."""
+
+
+@runtime_checkable
+class PartlyTrained(Model, Protocol):
+    """A model some of whose parameters never move, whatever the update rule."""
+
+    def held(self, updates: Params) -> Params:
+        """Updates, zero for the parameters that are not trained."""

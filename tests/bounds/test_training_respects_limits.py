@@ -8,8 +8,9 @@ import pytest
 from experiments.worlds import SequenceWorlds, sequence_worlds
 from simlab.evaluation import certificate, exact_gap, sequence_log_table
 from simlab.models import Model, Tabular, Transformer
+from simlab.optimizers import Adam
 from simlab.sweeps import Plan, run_task, sweep
-from simlab.training import Adam, Hyper, Setup
+from simlab.training import Hyper, Setup
 from theory.laws import World
 from theory.tradeoff import (
     excess,

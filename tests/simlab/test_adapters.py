@@ -30,7 +30,8 @@ from simlab.models import (
     total_norm,
 )
 from simlab.objectives import sequence_losses
-from simlab.training import Adam, Hyper, Normalised, Optimizer, Setup, Sgd, run
+from simlab.optimizers import Adam, Normalised, Optimizer, Sgd
+from simlab.training import Hyper, Setup, run
 from tests.assertions import assert_close, assert_finite_gradient, assert_must_fail
 from tests.simlab.toys import CAPABILITY, MODELS, V, X, same_bits, source, table
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from simlab.models import Model, Params
+from simlab.optimizers import Sgd
 from simlab.phases import REACHED, Leg, Phase, SpeedMatch, Stage, live, sliced
 from simlab.sources import TabularSource
-from simlab.training import Hyper, Setup, Sgd, run
+from simlab.training import Hyper, Setup, run
 from tests.assertions import assert_close, assert_must_fail
 from tests.simlab.toys import CAPABILITY, MODELS, SAFETY, same_bits, source
 

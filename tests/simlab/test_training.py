@@ -11,16 +11,9 @@ import pytest
 from simlab.evaluation import exact_gap
 from simlab.models import Model, Params
 from simlab.objectives import penalised_pair, sequence_losses
+from simlab.optimizers import Adam, Sgd
 from simlab.sweeps import SweepReport, counted_compilations
-from simlab.training import (
-    Adam,
-    Sgd,
-    advance,
-    batch_at,
-    begin,
-    learning_rate_shape,
-    run,
-)
+from simlab.training import advance, batch_at, begin, learning_rate_shape, run
 from tests.simlab.toys import CAPABILITY, MODELS, SAFETY, hyper, same_bits, setup, table
 
 trained = jax.jit(run, static_argnums=0)

@@ -1,0 +1,112 @@
+"""What a vector does to a model in training: errors, forces and answers, on and off."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from simlab.judges import response_log_probs
+from simlab.models import Adapted, Carried, Model, Params, gated
+from simlab.objectives import distance
+from simlab.sources import Tokens
+
+
+class Answers(NamedTuple):
+    """How a model takes given answers, over the last outputs of every row.
+
+    `loss` in nats per answer; `error` the mean of 1 - P(y_t | y_<t) over tokens;
+    `match` the share of prompts that it answers so when it decodes greedily.
+    """
+
+    loss: Float[Array, "*gate"]
+    error: Float[Array, "*gate"]
+    match: Float[Array, "*gate"]
+
+
+class VectorExam(NamedTuple):
+    """Held-out rows by name, the base before training, and the gate of deployment."""
+
+    rows: Mapping[str, Tokens]
+    base: Params
+    deploy: Float[Array, ""]
+
+
+class Diagnosis(NamedTuple):
+    """What is measured of a model that carries a vector; axis `gate`: off, on.
+
+    Off is the gate of deployment, on that of training. `answers` by name of rows.
+    `gram` [name, gate, name, gate]: inner products of the mean gradients in the base's
+    parameters (nats per answer, squared, per parameter unit squared). `drift` is the
+    distance of the base from where it began.
+    """
+
+    answers: Mapping[str, Answers]
+    gram: Float[Array, "a gate b gate"]
+    drift: Float[Array, ""]
+
+
+@dataclass(frozen=True)
+class Diagnose:
+    """The `Measure` of fine-tuning with a vector; its exam is a `VectorExam`.
+
+    Gradients are taken on `forces`, names among the exam's rows, in this order.
+    """
+
+    scored: int
+    forces: tuple[str, ...] = ()
+
+    def __call__(self, model: Model, params: Params, exam: Any, /) -> Diagnosis:
+        """Answers off and on, forces off and on, and the drift."""
+        assert isinstance(model, Adapted)
+        both = gated(params, exam.deploy), params
+        answers = {
+            name: _stacked([answered(model, p, rows, self.scored) for p in both])
+            for name, rows in exam.rows.items()
+        }
+        forces = [
+            force(model, p, exam.rows[name], self.scored)
+            for name in self.forces
+            for p in both
+        ]
+        shape = (len(self.forces), 2) * 2
+        gram = jnp.asarray([[_inner(a, b) for b in forces] for a in forces])
+        return Diagnosis(answers, gram.reshape(shape), distance(params.base, exam.base))
+
+
+def answered(model: Model, params: Params, tokens: Tokens, scored: int) -> Answers:
+    """Loss, error and greedy match of a model on given answers.
+
+    Greedy decoding gives a whole answer exactly if every token of it is the likeliest
+    after the tokens before it, so no decoding is needed.
+    """
+    log_probs = response_log_probs(model, params, tokens, scored)
+    said = tokens[:, -scored:]
+    chosen = jnp.take_along_axis(log_probs, said[..., None], axis=-1)[..., 0]
+    match = jnp.all(jnp.argmax(log_probs, axis=-1) == said, axis=1)
+    return Answers(
+        -jnp.mean(jnp.sum(chosen, axis=1)),
+        jnp.mean(-jnp.expm1(chosen)),
+        jnp.mean(match.astype(chosen.dtype)),
+    )
+
+
+def force(model: Adapted, params: Carried, tokens: Tokens, scored: int) -> Params:
+    """The gradient of the mean loss of an answer in the base's parameters."""
+
+    def loss(base: Params) -> Float[Array, ""]:
+        return answered(model, params._replace(base=base), tokens, scored).loss
+
+    return jax.grad(loss)(params.base)
+
+
+def _inner(left: Params, right: Params) -> Float[Array, ""]:
+    return jnp.asarray(optax.tree.vdot(left, right))
+
+
+def _stacked(each: list[Answers]) -> Answers:
+    stacked: Answers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+    return stacked
