@@ -123,6 +123,14 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "5 to 8", "accelerator": "not measured"},
     ),
+    "security_vectors": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "a vector fitted on 100 harmful samples, on while 1,000 are trained on and "
+            "off after, keeps a transformer from learning them, and nothing else"
+        ),
+        minutes={"smoke": "1", "laptop": "4 to 6", "accelerator": "not measured"},
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array, Float
 
@@ -32,7 +33,7 @@ class VectorExam(NamedTuple):
 
     rows: Mapping[str, Tokens]
     base: Params
-    deploy: Float[Array, ""]
+    deploy: Float[Array, ""] | np.floating | float
 
 
 class Diagnosis(NamedTuple):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from simlab.judges import response_log_probs
@@ -29,6 +30,8 @@ from simlab.training import (
     stretch,
 )
 
+Number = Float[Array, "*runs"] | np.floating | float
+
 
 class Recipe(NamedTuple):
     """What is traced of a fit: data, weights and learning rates.
@@ -39,11 +42,11 @@ class Recipe(NamedTuple):
 
     harmful: Source
     reference: Source
-    kl: Float[Array, "*runs"]
-    norm: Float[Array, "*runs"]
-    rate: Float[Array, "*runs"]
+    kl: Number
+    norm: Number
+    rate: Number
     simulated: Source | None = None
-    rate_simulated: Float[Array, "*runs"] | float = 0.0
+    rate_simulated: Number = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,8 @@ class VectorFit:
 class _Weights(NamedTuple):
     """The weights of a vector's loss."""
 
-    kl: Float[Array, ""]
-    norm: Float[Array, ""]
+    kl: Number
+    norm: Number
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,8 @@ def fit_security_vector(
     that was trained belongs to another (notes, remark 8).
     """
     hyper = Hyper(
-        recipe.rate, jnp.zeros(()), recipe.harmful, recipe.reference, start,
+        jnp.asarray(recipe.rate), jnp.zeros(()),
+        recipe.harmful, recipe.reference, start,
         aid=_Weights(recipe.kl, recipe.norm),
     )  # fmt: skip
     if fit.min_min is None:
