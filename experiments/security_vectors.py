@@ -9,30 +9,17 @@ subtracted only afterwards.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import xarray as xr
 from matplotlib.figure import Figure
 
 from experiments.bench import Bench
 from experiments.claim import Verdict, conclude
-from experiments.labels import labelled
 from experiments.security_vectors_evidence import headline, remarks
-from experiments.security_vectors_figure import headline_figure
-from experiments.vector_arms import (
-    ZERO,
-    Arm,
-    Spec,
-    dense,
-    fitted_by_name,
-    random_of,
-    tuned_arms,
-    zero_of,
-)
-from experiments.vector_lab import ADAM, SGD, VectorLab, rows_of, vector_fit
-from experiments.vector_readings import arm_readings, axes, fit_readings
-from experiments.vector_runs import aligned_bases
-from simlab.models import LowRank
+from experiments.vector_arms import Arm, Spec
+from experiments.vector_figure import arms_figure
+from experiments.vector_lab import ACCELERATOR, SMOKE, VectorLab
+from experiments.vector_study import Study, studied
 
 SECURITY, BARE, USEFUL, REFUSING, RANDOM = (
     "security", "no KL, no norm", "useful", "refusing", "random",
@@ -68,23 +55,17 @@ class Config(VectorLab):
 
     held_out: int = 512  # held-out rows of each kind
     records: int = 2  # moments of fine-tuning at which models are measured
-    unlearned: float = 0.02  # harm complied with behind a vector: at most
-    kept: float = 0.98  # refusals and benign answers behind a vector: at least
-    learned: float = 0.95  # new useful answers behind a vector: at least
     rate_harm: float = 5e-3  # relative rate of learning harm, kappa_H: at most
     rate_useful: float = 0.7  # relative rate of learning N, kappa_N: at least
 
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        seeds=3, digits=10, response=3, width=32, pretrain_steps=500, align_steps=200,
-        batch_base=64, samples=100, reference=100, vector_steps=200, tune_samples=150,
-        tune_steps=200, held_out=100, records=1,
+        **SMOKE,
     ),
     "laptop": Config(),
     "accelerator": Config(
-        seeds=16, width=256, depth=4, expansion=4, pretrain_steps=6000,
-        align_steps=2000, rate_pretrain=1e-3, rate_align=3e-4, held_out=1024,
+        **ACCELERATOR,
     ),
 }  # fmt: skip
 
@@ -96,24 +77,7 @@ def predict(config: Config) -> xr.Dataset:
 
 def simulate(config: Config, bench: Bench) -> xr.Dataset:
     """Bases, vectors, and every arm's fine-tune under both optimisers."""
-    rows, bases = rows_of(config), aligned_bases(config, bench)
-    fit = vector_fit(config)
-    carrier = fit.carrier
-    assert isinstance(carrier, LowRank)
-    fitted = fitted_by_name(config, bench, fit, bases, rows, SPECS)
-    vectors: dict[str, Any] = {k: dense(carrier, v.vector) for k, v in fitted.items()}
-    vectors[RANDOM] = dense(
-        carrier, random_of(config, carrier, fitted[SECURITY].vector)
-    )
-    vectors[ZERO] = zero_of(vectors[SECURITY])
-    tuned = {
-        name: tuned_arms(config, bench, bases, rows, vectors, ARMS, name)
-        for name in (SGD, ADAM)
-    }
-    return labelled(
-        {**arm_readings(config, tuned), **fit_readings(fitted)},
-        axes(config, list(tuned), list(ARMS), list(SPECS)),
-    )
+    return studied(config, bench, Study(SPECS, ARMS, random={RANDOM: SECURITY}))
 
 
 def judge(config: Config, data: xr.Dataset) -> Verdict:
@@ -124,5 +88,5 @@ def judge(config: Config, data: xr.Dataset) -> Verdict:
 
 
 def draw(data: xr.Dataset, verdict: Verdict) -> Figure:
-    """What every arm answers, its rates of learning, and harm against usefulness."""
-    return headline_figure(data, verdict)
+    """What every arm answers, and its rates of learning."""
+    return arms_figure(data, verdict, "Security vectors and their controls")

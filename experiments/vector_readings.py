@@ -11,6 +11,9 @@ from experiments.vector_lab import VectorLab
 from experiments.vector_runs import Fitted, Tuned
 from theory.unlearnability import effective_size
 
+HARM, REFUSED, BENIGN, USEFUL = "match_H", "match_H_refused", "match_B", "match_N"
+"""Shares of held-out rows that a deployed model answers so."""
+
 NATS = "nats per answer"
 DIMS = ("seed", "optimizer", "arm", "moment")
 FIT_DIMS = ("seed", "vector")
@@ -59,6 +62,9 @@ def _rows(lab: VectorLab) -> dict[str, str]:
     for name in lab.harms:
         texts[name] = f"harmful requests {name} complied with"
         texts[f"{name} refused"] = f"harmful requests {name} refused"
+    if len(lab.harms) > 1:
+        texts["H upper"] = "requests H of the upper half complied with"
+        texts["H upper refused"] = "requests H of the upper half refused"
     return texts
 
 
@@ -101,11 +107,11 @@ def fit_readings(fitted: Mapping[str, Fitted]) -> dict[str, Variable]:
     return {
         "vector_loss": (
             FIT_DIMS, table([one.held_out.loss for one in every]), NATS,
-            "held-out loss of what the vector was fitted on, at the base",
+            "held-out loss of what the vector was fitted on (or H), at the base",
         ),
         "vector_error": (
             FIT_DIMS, table([one.held_out.error for one in every]), "1",
-            "held-out mean 1 - p of what the vector was fitted on",
+            "held-out mean 1 - p of what the vector was fitted on (or H)",
         ),
         "vector_norm": (
             FIT_DIMS, table([one.norm for one in every]), "1", "norm of all deltas",
@@ -156,3 +162,13 @@ def _joined(tuned: Mapping[str, Tuned], part: Callable[[Tuned], Any]) -> Any:
     return jax.tree.map(
         lambda *leaves: np.stack(leaves, axis=1), *(part(one) for one in tuned.values())
     )
+
+
+def percent(shares: np.ndarray) -> str:
+    """The mean of shares and their range over seeds, as text.
+
+    >>> percent(np.array([0.5, 1.0]))
+    '75 % (50 to 100)'
+    """
+    low, mean, high = 100 * np.min(shares), 100 * np.mean(shares), 100 * np.max(shares)
+    return f"{mean:.3g} % ({low:.3g} to {high:.3g})"

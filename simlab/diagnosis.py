@@ -1,13 +1,12 @@
 """What a vector does to a model in training: errors, forces and answers, on and off."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float
 
 from simlab.judges import response_log_probs
@@ -46,7 +45,7 @@ class Diagnosis(NamedTuple):
     """
 
     answers: Mapping[str, Answers]
-    gram: Float[Array, "a gate b gate"]
+    gram: Float[Array, "a gate a gate"]
     drift: Float[Array, ""]
 
 
@@ -63,19 +62,28 @@ class Diagnose:
     def __call__(self, model: Model, params: Params, exam: Any, /) -> Diagnosis:
         """Answers off and on, forces off and on, and the drift."""
         assert isinstance(model, Adapted)
-        both = gated(params, exam.deploy), params
+        gates = jnp.stack([jnp.asarray(exam.deploy, params.gate.dtype), params.gate])
+
+        def each(question: Any, names: Sequence[str]) -> Any:
+            # One after the other: one program for all, and the memory of one.
+            rows = jnp.stack([exam.rows[name] for name in names])
+            return jax.lax.map(
+                lambda one: jax.lax.map(
+                    lambda gate: question(model, gated(params, gate), one, self.scored),
+                    gates,
+                ),
+                rows,
+            )
+
+        said = each(answered, tuple(exam.rows))
         answers = {
-            name: _stacked([answered(model, p, rows, self.scored) for p in both])
-            for name, rows in exam.rows.items()
+            name: jax.tree.map(lambda leaf, i=i: leaf[i], said)
+            for i, name in enumerate(exam.rows)
         }
-        forces = [
-            force(model, p, exam.rows[name], self.scored)
-            for name in self.forces
-            for p in both
-        ]
-        shape = (len(self.forces), 2) * 2
-        gram = jnp.asarray([[_inner(a, b) for b in forces] for a in forces])
-        return Diagnosis(answers, gram.reshape(shape), distance(params.base, exam.base))
+        drift = distance(params.base, exam.base)
+        if not self.forces:
+            return Diagnosis(answers, jnp.zeros((0, 2, 0, 2)), drift)
+        return Diagnosis(answers, _gram(each(force, self.forces)), drift)
 
 
 def answered(model: Model, params: Params, tokens: Tokens, scored: int) -> Answers:
@@ -104,10 +112,10 @@ def force(model: Adapted, params: Carried, tokens: Tokens, scored: int) -> Param
     return jax.grad(loss)(params.base)
 
 
-def _inner(left: Params, right: Params) -> Float[Array, ""]:
-    return jnp.asarray(optax.tree.vdot(left, right))
-
-
-def _stacked(each: list[Answers]) -> Answers:
-    stacked: Answers = jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
-    return stacked
+def _gram(forces: Params) -> Float[Array, "a gate a gate"]:
+    """Inner products of gradients whose leaves have leading axes [name, gate]."""
+    leaves = jax.tree.leaves(forces)
+    names, gates = leaves[0].shape[:2]
+    flat = [leaf.reshape(names * gates, -1) for leaf in leaves]
+    products = jnp.sum(jnp.stack([one @ one.T for one in flat]), axis=0)
+    return products.reshape(names, gates, names, gates)

@@ -1,0 +1,90 @@
+"""A study of security vectors: some vectors, some arms, one table of what came out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import xarray as xr
+
+from experiments.bench import Bench
+from experiments.labels import labelled
+from experiments.vector_arms import (
+    ZERO,
+    Arm,
+    Spec,
+    dense,
+    fitted_by_name,
+    random_of,
+    tuned_arms,
+    zero_of,
+)
+from experiments.vector_lab import ADAM, SGD, Rows, VectorLab, rows_of, vector_fit
+from experiments.vector_readings import arm_readings, axes, fit_readings
+from experiments.vector_runs import aligned_bases
+from simlab.models import LowRank, Params
+from simlab.security_vectors import VectorFit
+
+
+@dataclass(frozen=True)
+class Study:
+    """Vectors to fit and arms to run, by name, each under every optimiser.
+
+    `random` names vectors drawn like a fitted one, module by module of its norm. Arms
+    may use the vector `ZERO` too.
+    """
+
+    specs: Mapping[str, Spec]
+    arms: Mapping[str, Arm]
+    random: Mapping[str, str] | None = None
+    optimizers: tuple[str, ...] = (SGD, ADAM)
+
+
+class Raised(NamedTuple):
+    """The rows and the bases of a lab [seed], made once for all its studies."""
+
+    rows: Rows
+    bases: Params
+
+
+def raised_in(lab: VectorLab, bench: Bench) -> Raised:
+    """The rows of every seed, and models pre-trained and aligned."""
+    return Raised(rows_of(lab), aligned_bases(lab, bench))
+
+
+def studied(
+    lab: VectorLab,
+    bench: Bench,
+    study: Study,
+    *,
+    fit: VectorFit | None = None,
+    raised: Raised | None = None,
+    label: str = "",
+) -> xr.Dataset:
+    """What came of every arm and vector, labelled; see `vector_readings`.
+
+    `fit` is the lab's own unless given; `label` tells sweeps of several studies apart.
+    """
+    fit = fit or vector_fit(lab)
+    grown = raised or raised_in(lab, bench)
+    fitted = fitted_by_name(
+        lab, bench, fit, grown.bases, grown.rows, study.specs, f"{label}vectors"
+    )
+    raw: dict[str, Any] = {name: one.vector for name, one in fitted.items()}
+    for name, like in (study.random or {}).items():
+        raw[name] = random_of(lab, fit.carrier, raw[like])
+    raw[ZERO] = zero_of(next(iter(raw.values())))
+    carrier = fit.carrier
+    if isinstance(carrier, LowRank):
+        raw = {name: dense(carrier, vector) for name, vector in raw.items()}
+    tuned = {
+        name: tuned_arms(
+            lab, bench, grown.bases, grown.rows, raw, study.arms, name,
+            None if isinstance(carrier, LowRank) else carrier,
+            name=f"{label}fine-tuning, {name}",
+        )
+        for name in study.optimizers
+    }  # fmt: skip
+    return labelled(
+        {**arm_readings(lab, tuned), **fit_readings(fitted)},
+        axes(lab, list(tuned), list(study.arms), list(study.specs)),
+    )
