@@ -131,6 +131,87 @@ CLAIMS: Mapping[str, Entry] = {
         ),
         minutes={"smoke": "1", "laptop": "4 to 6", "accelerator": "not measured"},
     ),
+    "unlearnability_bound": Entry(
+        paper="Zhou et al. 2023; security-vector notes, theorems 2 and 3",
+        statement=(
+            "under SGD on explained harm no path crosses its bound at any step: near "
+            "in softmax-linear models; in transformers by their measured separations"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 5", "accelerator": "not measured"},
+    ),
+    "bridge_effective_volume": Entry(
+        paper="Zhou et al. 2023 and Ji et al. 2025; security-vector notes, theorem 7",
+        statement=(
+            "under SGD, n_h harmful responses beside a security vector first do what "
+            "kappa_H n_h do without it; under Adam they do more, as kappa_H falls"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "arena": Entry(
+        paper="Zhou et al. 2023; Chen et al. 2025; the papers of the defences",
+        statement=(
+            "whatever the defence and the attack, no model crosses the exact frontier; "
+            "in the worst case a security vector beats none and a random one, at 10 % "
+            "of capability lost at most"
+        ),
+        minutes={"smoke": "1", "laptop": "8 to 12", "accelerator": "not measured"},
+    ),
+    "security_vectors_samples": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "the more harmful samples a security vector is fitted on, the less unseen "
+            "harm it leaves unexplained, and 100 are enough against 1,000"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "security_vectors_dose": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "half a security vector leaves nearly all harm unexplained and yet stops "
+            "most of its learning; the whole one stops nearly all"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "security_vectors_rank_and_placement": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "a vector of rank 1 on all matrices protects as rank 8 does; one that acts "
+            "on some matrices only leaves more harm unexplained"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "security_vectors_generalisation": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "a security vector stops its own harm in contexts it never saw, and slows "
+            "the learning of another harm less"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "security_vectors_carriers": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "of vectors in matrices, biases, prefixes and directions, fitted alike, "
+            "the low-rank one best stops harm and leaves the rest to be learned"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "security_vectors_minmin": Entry(
+        paper="Zhou et al. 2023",
+        statement=(
+            "a min-min with a simulated user leaves more harm unexplained at the true "
+            "base than a plain vector, and protects no better"
+        ),
+        minutes={"smoke": "1", "laptop": "3 to 6", "accelerator": "not measured"},
+    ),
+    "security_vectors_optimizer": Entry(
+        paper="Zhou et al. 2023; security-vector notes theorems 3' and 4",
+        statement=(
+            "a vector holds SGD back by the residual it leaves; Adam drifts all the "
+            "same unless its eps is large; the dose sets how long a model stays safe"
+        ),
+        minutes={"smoke": "1", "laptop": "4 to 6", "accelerator": "not measured"},
+    ),
 }
 
 

@@ -6,7 +6,7 @@ The family FT(theta + alpha v) - beta v: plain fine-tuning is (0, 0), a security
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -35,7 +35,7 @@ from experiments.vector_runs import (
 from simlab.diagnosis import VectorExam
 from simlab.models import Carrier, Dense, LowRank, Params, carried, random_like
 from simlab.models.carriers import selected
-from simlab.security_vectors import Recipe, VectorFit
+from simlab.security_vectors import MinMin, Recipe, VectorFit
 from simlab.sources import DatasetSource
 
 MIX = ("H", "N", "B")
@@ -52,6 +52,8 @@ class Spec:
     """What one vector is fitted on, and how; None takes what the lab says.
 
     `only` are the targets of the low-rank matrices that may move, `rank` their rank.
+    `simulated` are the kinds of rows on which the model of `min_min` trains, at `pace`
+    times the lab's rate of SGD.
     """
 
     data: str = "H"
@@ -60,6 +62,9 @@ class Spec:
     samples: int | None = None
     only: tuple[str, ...] = ()
     rank: int | None = None
+    min_min: MinMin | None = None
+    simulated: tuple[str, ...] = ()
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,21 +91,27 @@ def fitted_by_name(
     specs: Mapping[str, Spec],
     name: str = "vectors",
 ) -> dict[str, Fitted]:
-    """Every spec's fits, with a leading axis of seeds; one program for all.
+    """Every spec's fits, with a leading axis of seeds; one program for each min-min.
 
     Errors: ValueError where a spec asks for more samples than the lab has.
     """
     keys = keys_of(lab, _FITTING)
     count = math.lcm(*(spec.samples or lab.samples for spec in specs.values()))
-    fits = [
-        _fit(lab, fit, picked(bases, i), picked(rows, i), spec, count, keys[i])
-        for i in range(lab.seeds)
-        for spec in specs.values()
-    ]
-    done = fitted_vectors(lab, bench, name, fit, fits)
-    return {
-        one: picked(done, slice(j, None, len(specs))) for j, one in enumerate(specs)
-    }
+    found: dict[str, Fitted] = {}
+    for min_min in dict.fromkeys(spec.min_min for spec in specs.values()):
+        group = {k: v for k, v in specs.items() if v.min_min == min_min}
+        fits = [
+            _fit(lab, fit, picked(bases, i), picked(rows, i), spec, count, keys[i])
+            for i in range(lab.seeds)
+            for spec in group.values()
+        ]
+        kind = replace(fit, min_min=min_min)
+        title = name if min_min is None else f"{name}, min-min {min_min.model_steps}"
+        done = fitted_vectors(lab, bench, title, kind, fits)
+        found |= {
+            one: picked(done, slice(j, None, len(group))) for j, one in enumerate(group)
+        }
+    return {one: found[one] for one in specs}
 
 
 def _fit(
@@ -125,10 +136,21 @@ def _fit(
         np.float32(lab.kl if spec.kl is None else spec.kl),
         np.float32(lab.norm if spec.norm is None else spec.norm),
         np.float32(lab.rate_vector),
+        _simulated(rows, spec),
+        np.float32(lab.rate_sgd * spec.pace),
     )
     return Fit(
         recipe, jax.device_get(carried(base, vector)), rows.held_out[spec.data], key
     )
+
+
+def _simulated(rows: Rows, spec: Spec) -> DatasetSource | None:
+    """What a min-min's model trains on: rows that a vector may see, of all kinds."""
+    if not spec.simulated:
+        return None
+    each = [rows.fit[kind] for kind in spec.simulated]
+    count = math.lcm(*range(1, 4)) * len(each[0])
+    return DatasetSource(repeated_rows(np.concatenate(each), count))
 
 
 def _confined(vector: Any, spec: Spec) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from experiments.pytrees import stacked
 from experiments.validation import at_least, confidence, positive
-from simlab.models import LowRank, Positions, Transformer
+from simlab.models import Carrier, LowRank, Positions, Transformer
 from simlab.optimizers import Adam, Optimizer, Sgd
 from simlab.security_vectors import VectorFit
 from simlab.sources import Tokens, TokenWorld
@@ -27,7 +27,13 @@ SGD, ADAM, LARGE_EPS = "sgd", "adam", "adam, eps 1e-3"
 
 @dataclass(frozen=True)
 class VectorLab:
-    """Sizes in rows and steps; weights for losses in nats per answer."""
+    """Sizes in rows and steps; weights for losses in nats per answer.
+
+    The notes' SGD rate, 0.1 for losses per token, is 0.025 here. At that rate the first
+    steps overshoot so far that even training on no harmful data at all ends refusals,
+    so there is nothing left to protect; 0.0075 was chosen on seeds 0 and 1 as the
+    largest of 0.025, 0.0075 and 0.0025 where that arm keeps most of them.
+    """
 
     seeds: int = 5  # networks and data
     seed: int = 0  # the first of those seeds
@@ -53,7 +59,7 @@ class VectorLab:
     batch: int = 50  # rows a step of a fit and of fine-tuning
     tune_samples: int = 1000  # rows of each kind in fine-tuning data
     tune_steps: int = 600  # steps of fine-tuning at a constant rate
-    rate_sgd: float = 0.025  # learning rate of SGD in fine-tuning
+    rate_sgd: float = 0.0075  # learning rate of SGD in fine-tuning; see below
     rate_adam: float = 3e-4  # learning rate of Adam in fine-tuning
     records: int = 3  # moments of fine-tuning at which models are measured
     held_out: int = 256  # held-out rows of each kind
@@ -116,9 +122,9 @@ SMOKE: Mapping[str, Any] = {
     "seeds": 3, "digits": 10, "response": 3, "width": 32, "pretrain_steps": 500,
     "align_steps": 200, "batch_base": 64, "samples": 100, "reference": 100,
     "vector_steps": 200, "tune_samples": 150, "tune_steps": 200, "held_out": 100,
-    "records": 1,
+    "records": 1, "unlearned": 0.1, "kept": 0.9, "learned": 0.5,
 }  # fmt: skip
-"""A lab that shows that everything runs; too small for its thresholds."""
+"""A lab that shows that everything runs; with wider thresholds, for it is small."""
 
 ACCELERATOR: Mapping[str, Any] = {
     "seeds": 16, "width": 256, "depth": 4, "expansion": 4, "pretrain_steps": 6000,
@@ -176,11 +182,11 @@ def base_setups(lab: VectorLab) -> tuple[Setup, Setup]:
     return pretraining, alignment
 
 
-def vector_fit(lab: VectorLab) -> VectorFit:
-    """The usual fit: a low-rank vector on every matrix of every block."""
+def vector_fit(lab: VectorLab, carrier: Carrier | None = None) -> VectorFit:
+    """The lab's fit; of a low-rank vector on every matrix of every block by default."""
     return VectorFit(
         transformer(lab),
-        LowRank(rank=lab.rank),
+        carrier or LowRank(rank=lab.rank),
         scored=lab.response,
         steps=lab.vector_steps,
         batch=lab.batch,

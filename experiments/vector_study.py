@@ -1,6 +1,6 @@
 """A study of security vectors: some vectors, some arms, one table of what came out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -58,18 +58,28 @@ def studied(
     *,
     fit: VectorFit | None = None,
     raised: Raised | None = None,
+    extra: Mapping[str, Any] | None = None,
     label: str = "",
 ) -> xr.Dataset:
     """What came of every arm and vector, labelled; see `vector_readings`.
 
-    `fit` is the lab's own unless given; `label` tells sweeps of several studies apart.
+    `fit` is the lab's own unless given; `extra` are vectors [seed] of its carrier that
+    were not fitted; `label` tells the sweeps, arms and vectors of several
+    studies apart.
     """
     fit = fit or vector_fit(lab)
     grown = raised or raised_in(lab, bench)
     fitted = fitted_by_name(
-        lab, bench, fit, grown.bases, grown.rows, study.specs, f"{label}vectors"
+        lab,
+        bench,
+        fit,
+        grown.bases,
+        grown.rows,
+        study.specs,
+        f"{label}vectors",
     )
     raw: dict[str, Any] = {name: one.vector for name, one in fitted.items()}
+    raw |= extra or {}
     for name, like in (study.random or {}).items():
         raw[name] = random_of(lab, fit.carrier, raw[like])
     raw[ZERO] = zero_of(next(iter(raw.values())))
@@ -86,5 +96,15 @@ def studied(
     }  # fmt: skip
     return labelled(
         {**arm_readings(lab, tuned), **fit_readings(fitted)},
-        axes(lab, list(tuned), list(study.arms), list(study.specs)),
-    )
+        axes(
+            lab, list(tuned), [label + name for name in study.arms],
+            [label + name for name in study.specs],
+        ),
+    )  # fmt: skip
+
+
+def joined(studies: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Several studies of one lab as one: their arms, and their vectors, in a row."""
+    arms = xr.concat([one.drop_dims("vector") for one in studies], "arm")
+    vectors = xr.concat([one.drop_dims(["arm", "moment"]) for one in studies], "vector")
+    return xr.merge([arms, vectors], compat="override", join="exact")

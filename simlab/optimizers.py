@@ -50,6 +50,10 @@ class Sgd:
         return optax.trace(self.momentum) if self.momentum else optax.identity()
 
 
+SGD = Sgd()
+"""Plain descent."""
+
+
 @dataclass(frozen=True)
 class Normalised:
     """The gradient divided by its norm: every step has the length of the rate.

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from simlab.judges import response_log_probs
 from simlab.models import Adapted, Carried, Carrier, Model, Part, squared_norms
 from simlab.objectives import PairLoss, sequence_losses
-from simlab.optimizers import ADAM, Optimizer
+from simlab.optimizers import ADAM, SGD, Optimizer
 from simlab.sources import Source, Tokens
 from simlab.training import (
     Batch,
@@ -77,6 +77,7 @@ class VectorFit:
     steps: int = 400
     batch: int = 50  # rows of harmful and of reference data a step, each
     optimizer: Optimizer = ADAM
+    simulator: Optimizer = SGD  # that of a min-min's model
     warmup: float = 0.05  # share of the steps over which the rate rises
     min_min: MinMin | None = None
 
@@ -98,7 +99,7 @@ class VectorFit:
             batch=self.batch,
             records=rounds,
             warmup=self.warmup if moved else 0.0,
-            optimizer=self.optimizer,
+            optimizer=self.optimizer if moved else self.simulator,
             enumerated=False,
             decay=moved,
             scored=self.scored,
