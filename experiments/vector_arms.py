@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.bench import Bench
-from experiments.pytrees import picked, stacked
+from experiments.pytrees import picked
 from experiments.vector_lab import (
     ADAM,
     LARGE_EPS,
@@ -182,13 +182,11 @@ def zero_of(vectors: Any) -> Any:
 
 def random_of(lab: VectorLab, carrier: Carrier, vectors: Any) -> Any:
     """Random vectors with the norm of given ones [seed], module by module."""
-    keys = keys_of(lab, _RANDOM)
-    return stacked(
-        [
-            jax.device_get(random_like(carrier, picked(vectors, i), _key(keys[i])))
-            for i in range(lab.seeds)
-        ]
-    )
+
+    def drawn(vector: Any, raw: jax.Array) -> Any:
+        return random_like(carrier, vector, jax.random.wrap_key_data(raw))
+
+    return jax.device_get(jax.vmap(drawn)(vectors, jnp.asarray(keys_of(lab, _RANDOM))))
 
 
 def tuned_arms(
