@@ -67,21 +67,28 @@ class Bench:
         *,
         steps: int,
         tokens_per_step: int,
+        chunk: int | None = None,
     ) -> Any:
-        """`task` over the leading axis of `inputs`; `steps` are those of one run."""
+        """`task` over the leading axis of `inputs`; `steps` are those of one run.
+
+        `chunk` runs at a time instead of the bench's: sweeps of one task and one chunk
+        are one program, however many runs they have.
+        """
         report = self.reports.setdefault(name, SweepReport())
         first = _SHELF * (len(self.reports) - 1)
         shelf = _Shelf(self.parts, first) if self.parts else None
         runs = len(jax.tree.leaves(inputs)[0])
         devices = self.devices or tuple(jax.local_devices())
-        chunk = rounded_chunk(min(self.chunk, runs), len(devices))
+        size = rounded_chunk(chunk or min(self.chunk, runs), len(devices))
         places = shelf.finished() if shelf else []
-        found = sum(max(min(chunk, runs - place * chunk), 0) for place in places)
+        found = sum(max(min(size, runs - place * size), 0) for place in places)
         bar = self.progress(
             name, runs, steps, already=found, tokens_per_step=tokens_per_step
         )
         with bar:
-            plan = Plan(self.executor, devices, chunk, shelf, bar, report)
+            plan = Plan(
+                self.executor, devices, size, chunk is not None, shelf, bar, report
+            )
             return sweep(task, inputs, plan)
 
     def costs(self) -> dict[str, dict[str, Any]]:

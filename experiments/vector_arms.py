@@ -44,6 +44,9 @@ MIX = ("H", "N", "B")
 ZERO = "zero"
 """The vector without effect."""
 
+_KINDS = math.lcm(1, 2, 3)
+"""Data of one, two or three kinds are repeated to one length: one program for all."""
+
 _FITTING, _RANDOM, _TUNING = 1, 2, 3
 
 
@@ -149,8 +152,7 @@ def _simulated(rows: Rows, spec: Spec) -> DatasetSource | None:
     if not spec.simulated:
         return None
     each = [rows.fit[kind] for kind in spec.simulated]
-    count = math.lcm(*range(1, 4)) * len(each[0])
-    return DatasetSource(repeated_rows(np.concatenate(each), count))
+    return DatasetSource(repeated_rows(np.concatenate(each), _KINDS * len(each[0])))
 
 
 def _confined(vector: Any, spec: Spec) -> Any:
@@ -207,7 +209,6 @@ def tuned_arms(
     Arms of one seed see the same data in the same order.
     """
     usual = {SGD: lab.rate_sgd, ADAM: lab.rate_adam, LARGE_EPS: lab.rate_adam}
-    kinds = math.lcm(*(len(arm.data) for arm in arms.values()))
     keys = keys_of(lab, _TUNING)
 
     def tune(seed: int, arm: Arm) -> Tune:
@@ -217,7 +218,7 @@ def tuned_arms(
         exam = VectorExam(one.held_out, base, np.float32(arm.alpha - arm.beta))
         return Tune(
             jax.device_get(start),
-            repeated_rows(data, kinds * lab.tune_samples),
+            repeated_rows(data, _KINDS * lab.tune_samples),
             np.float32(usual[optimizer] * arm.pace),
             exam,
             keys[seed],

@@ -138,6 +138,7 @@ def fitted_vectors(
         (stacked(fits),),
         steps=fit.steps,
         tokens_per_step=2 * fit.batch * (1 + fit.model.length),
+        chunk=2 * lab.seeds,
     )
     return result
 
@@ -199,5 +200,6 @@ def tuned_models(
         (stacked(tunes),),
         steps=setup.steps,
         tokens_per_step=setup.batch * (1 + setup.model.length),
+        chunk=2 * lab.seeds,
     )
     return result

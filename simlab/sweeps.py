@@ -153,6 +153,7 @@ class Plan:
     executor: Executor = Executor.MAP
     devices: tuple[jax.Device, ...] = ()
     chunk: int = 16
+    padded: bool = False  # fill a chunk of fewer runs too: one program for all sweeps
     parts: PartStore | None = None
     bar: Bar | None = None
     report: SweepReport = field(default_factory=SweepReport)
@@ -190,7 +191,8 @@ def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
     """
     devices = plan.devices or tuple(jax.local_devices())
     runs = len(jax.tree.leaves(inputs)[0])
-    chunk = rounded_chunk(min(plan.chunk, runs), len(devices))
+    most = plan.chunk if plan.padded else min(plan.chunk, runs)
+    chunk = rounded_chunk(most, len(devices))
     plan.report.describe(plan, runs, len(devices), chunk)
     program = _Program(task, plan.executor, devices, plan.report)
     pieces = []

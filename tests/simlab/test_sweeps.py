@@ -164,3 +164,14 @@ def test_impossible_plans_are_refused() -> None:
     with pytest.raises(ValueError, match="chunk=0 must be >= 1"):
         Plan(chunk=0)
     assert [rounded_chunk(runs, 4) for runs in (1, 4, 5)] == [4, 4, 8]
+
+
+def test_a_padded_chunk_gives_the_same_bits_and_says_its_size() -> None:
+    made, report = SETUPS["tabular"], SweepReport()
+    few = stacked(made, 1)
+    device = tuple(jax.local_devices()[:1])
+    plan = Plan(devices=device, chunk=4, padded=True, report=report)
+    alone: Trace = sweep(run_task(made), few, plan)
+    assert (report.chunk, report.runs) == (4, 1)
+    assert len(alone.records.loss) == 1
+    assert same_bits(nth(alone, 0), singles("tabular")[0])
