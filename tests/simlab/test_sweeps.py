@@ -168,7 +168,7 @@ def test_impossible_plans_are_refused() -> None:
 
 def test_a_padded_chunk_gives_the_same_bits_and_says_its_size() -> None:
     made, report = SETUPS["tabular"], SweepReport()
-    few = stacked(made, 1)
+    few = jax.tree.map(lambda leaf: leaf[:1], stacked(made, RUNS))
     device = tuple(jax.local_devices()[:1])
     plan = Plan(devices=device, chunk=4, padded=True, report=report)
     alone: Trace = sweep(run_task(made), few, plan)
