@@ -207,8 +207,8 @@ CLAIMS: Mapping[str, Entry] = {
     "security_vectors_optimizer": Entry(
         paper="Zhou et al. 2023; security-vector notes theorems 3' and 4",
         statement=(
-            "a vector holds SGD back by the residual it leaves; Adam drifts all the "
-            "same unless its eps is large; the dose sets how long a model stays safe"
+            "at stable rates a vector holds SGD's drift back and not Adam's, unless "
+            "its eps is large; the larger the dose, the longer a model stays safe"
         ),
         minutes={"smoke": "1", "laptop": "4 to 6", "accelerator": "not measured"},
     ),
