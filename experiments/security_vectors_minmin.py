@@ -49,7 +49,7 @@ class Config(VectorLab):
 
 
 PRESETS: Mapping[str, Config] = {
-    "smoke": Config(**SMOKE, model_steps=5, model_steps_long=10),
+    "smoke": Config(**SMOKE, model_steps=5, model_steps_long=5),
     "laptop": Config(),
     "accelerator": Config(**ACCELERATOR),
 }

@@ -142,9 +142,8 @@ def _fit(
         _simulated(rows, spec),
         np.float32(lab.rate_sgd * spec.pace),
     )
-    return Fit(
-        recipe, jax.device_get(carried(base, vector)), rows.held_out[spec.data], key
-    )
+    unseen = rows.held_out[spec.data if spec.data in rows.held_out else "H"]
+    return Fit(recipe, jax.device_get(carried(base, vector)), unseen, key)
 
 
 def _simulated(rows: Rows, spec: Spec) -> DatasetSource | None:
