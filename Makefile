@@ -7,7 +7,11 @@ BIN := $(VENV)/bin
 EXTRA ?= test
 CLAIMS ?= tradeoff_penalty tradeoff_ball tradeoff_overlap tradeoff_proxy \
 	tradeoff_length safety_basin elasticity_law compression_is_loss \
-	elasticity_springs resistance rebound elasticity_scale elasticity_memory
+	elasticity_springs resistance rebound elasticity_scale elasticity_memory \
+	security_vectors security_vectors_samples security_vectors_dose \
+	security_vectors_rank_and_placement security_vectors_carriers security_vectors_minmin \
+	security_vectors_optimizer security_vectors_generalisation unlearnability_bound \
+	bridge_effective_volume arena
 # One compilation cache for all tests and demos of this checkout.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5

@@ -83,6 +83,20 @@ def _by_pace(data: xr.Dataset, name: str, prefix: str) -> tuple[np.ndarray, xr.D
     return paces, data.sel(optimizer=name, arm=arms).transpose("arm", "seed", ...)
 
 
+def _joined(
+    axes: Axes, paces: np.ndarray, values: np.ndarray, i: int, dash: str, *, label: str
+) -> None:
+    """Marks [pace, seed] joined by a line, which the legend shows with its dashes."""
+    axes.plot(
+        paces, values.mean(1), color=PALETTE[i], ls=dash, lw=0.8, marker=MARKERS[i],
+        markerfacecolor="white", label=label,
+    )  # fmt: skip
+    measured_points(
+        axes, paces, values.mean(1), y_error=standard_error(values), color=PALETTE[i],
+        marker=MARKERS[i],
+    )  # fmt: skip
+
+
 def _drift(axes: Axes, data: xr.Dataset) -> None:
     """Drift with the vector over that without, by learning rate, at two moments."""
     for name, i in _colors(data).items():
@@ -94,11 +108,9 @@ def _drift(axes: Axes, data: xr.Dataset) -> None:
                 / without["drift"].isel(moment=moment).values
             )
             steps = float(data["moment"].values[moment])
-            axes.plot(paces * shift, ratio.mean(1), color=PALETTE[i], ls=dash, lw=0.8)
-            measured_points(
-                axes, paces * shift, ratio.mean(1), y_error=standard_error(ratio),
-                color=PALETTE[i], marker=MARKERS[i], label=f"{name}, {steps:g} steps",
-            )  # fmt: skip
+            _joined(
+                axes, paces * shift, ratio, i, dash, label=f"{name}, {steps:g} steps"
+            )
     axes.set(
         xscale="log",
         ylim=(0, 1.35),
@@ -119,12 +131,9 @@ def _erosion(axes: Axes, data: xr.Dataset) -> None:
             (HARM, "complied with", "--"),
         ):
             shares = behind[key].isel(moment=-1).values
-            axes.plot(paces, shares.mean(1), color=PALETTE[i], ls=dash, lw=0.8)
-            measured_points(
-                axes, paces * 1.03 ** (i - 1), shares.mean(1), color=PALETTE[i],
-                y_error=standard_error(shares), marker=MARKERS[i],
-                label=f"{name}, {text}",
-            )  # fmt: skip
+            _joined(
+                axes, paces * 1.03 ** (i - 1), shares, i, dash, label=f"{name}, {text}"
+            )
     steps = float(data["moment"].values[-1])
     axes.set(
         xscale="log",
