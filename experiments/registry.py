@@ -154,7 +154,7 @@ CLAIMS: Mapping[str, Entry] = {
             "in the worst case a security vector beats none and a random one, at 10 % "
             "of capability lost at most"
         ),
-        minutes={"smoke": "1", "laptop": "8 to 12", "accelerator": "not measured"},
+        minutes={"smoke": "1", "laptop": "9 to 16", "accelerator": "not measured"},
     ),
     "security_vectors_samples": Entry(
         paper="Zhou et al. 2023",

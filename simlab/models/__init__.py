@@ -23,7 +23,8 @@ from simlab.models.carriers import (
     mean_difference,
 )
 from simlab.models.dense import Dense
-from simlab.models.edits import Editable, Edits
+from simlab.models.edits import Editable, Edits, Projector
+from simlab.models.projection import Projection, principal_directions
 from simlab.models.protocol import Model, Params, PartlyTrained
 from simlab.models.tabular import Tabular
 from simlab.models.transformer import Activation, Positions, Transformer
@@ -46,6 +47,8 @@ __all__ = [
     "PartlyTrained",
     "Positions",
     "Prefix",
+    "Projection",
+    "Projector",
     "Steering",
     "Tabular",
     "Transformer",
@@ -54,6 +57,7 @@ __all__ = [
     "gated",
     "mean_difference",
     "norms",
+    "principal_directions",
     "random_like",
     "squared_norms",
     "total_norm",

@@ -82,11 +82,11 @@ class Adapted:
         """Logits with the vector at its gate. Errors: see the carrier's."""
         base, own = self._acting(params)
         joined = own.joined(edits)
-        if not joined.shifts and not joined.prefixes:
+        if joined.none:
             return self.model.apply(base, tokens)
         if not isinstance(self.model, Editable):
             name = type(self.model).__name__
-            raise ValueError(f"the activations of a {name} cannot be shifted")
+            raise ValueError(f"the activations of a {name} cannot be edited")
         return self.model.apply(base, tokens, joined)
 
     def sites(self) -> dict[str, tuple[int, ...]]:
@@ -112,7 +112,7 @@ class Adapted:
         theorem 1. Errors: ValueError for a carrier that acts on activations.
         """
         base, edits = self.carrier.edited(*params)
-        if edits.shifts or edits.prefixes:
+        if not edits.none:
             name = type(self.carrier).__name__
             raise ValueError(
                 f"a {name} acts on activations: no parameters of the model alone are "

@@ -1,4 +1,4 @@
-"""What is added to a transformer's activations from outside: shifts and prefixes.
+"""What changes a transformer's activations from outside: shifts, projections, prefixes.
 
 Shape suffixes: B batch, L position, M the attended one, P prefix, H head, K width of a
 head.
@@ -6,6 +6,7 @@ head.
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -27,15 +28,39 @@ class AttentionPrefix(NamedTuple):
     weight: Float[jax.Array, ""]
 
 
+class Projector(NamedTuple):
+    """Directions [D, r], orthonormal or zero, and the share of them that is removed."""
+
+    basis: Float[jax.Array, "D r"]
+    weight: Float[jax.Array, ""]
+
+
 class Edits(NamedTuple):
-    """Shifts by site, and attention prefixes by block ("blocks.0"); static names."""
+    """Shifts and projections by site, attention prefixes by block ("blocks.0").
+
+    Names are static. A shift may have one row a position, or one a row of the batch.
+    """
 
     shifts: Mapping[str, jax.Array]
     prefixes: Mapping[str, AttentionPrefix]
+    projections: Mapping[str, Projector] = MappingProxyType({})
+
+    @property
+    def none(self) -> bool:
+        """Whether there is nothing to be edited."""
+        return not (self.shifts or self.prefixes or self.projections)
 
     def at(self, site: str, x: jax.Array) -> jax.Array:
-        """The activation, shifted if this site is: at every position of every row."""
-        return x + self.shifts[site] if site in self.shifts else x
+        """The activation, shifted if this site is, then projected if it is.
+
+        Formula: x <- x + shift; x <- x - weight (x Q) Q^T, at every position of every
+        row. A shift or a weight of 0 changes no bit.
+        """
+        shifted = x + self.shifts[site] if site in self.shifts else x
+        if site not in self.projections:
+            return shifted
+        basis, weight = self.projections[site]
+        return shifted - weight * ((shifted @ basis) @ basis.T)
 
     def attended(
         self, block: str, mixed: jax.Array, query: jax.Array, key: jax.Array
@@ -46,14 +71,18 @@ class Edits(NamedTuple):
         return with_prefix(mixed, query, key, self.prefixes[block])
 
     def joined(self, other: "Edits") -> "Edits":
-        """Both. Errors: ValueError where both have a prefix of one block."""
+        """Both. Errors: ValueError where both have a prefix, or a projection."""
         twice = sorted(set(self.prefixes) & set(other.prefixes))
         if twice:
             raise ValueError(f"{twice[0]} has a prefix already: one carrier a block")
+        twice = sorted(set(self.projections) & set(other.projections))
+        if twice:
+            raise ValueError(f"{twice[0]} is projected already: one carrier a site")
         shifts = {**self.shifts}
         for site, shift in other.shifts.items():
             shifts[site] = shifts[site] + shift if site in shifts else shift
-        return Edits(shifts, {**self.prefixes, **other.prefixes})
+        projections = {**self.projections, **other.projections}
+        return Edits(shifts, {**self.prefixes, **other.prefixes}, projections)
 
 
 NO_EDITS = Edits({}, {})

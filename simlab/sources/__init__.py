@@ -9,6 +9,7 @@ from simlab.sources.styles import StyledSource
 from simlab.sources.tabular import TabularSource
 from simlab.sources.tasks import TaskSource
 from simlab.sources.tokenworld import TokenWorld
+from simlab.sources.weighted import WeightedRows
 
 __all__ = [
     "DatasetSource",
@@ -22,6 +23,7 @@ __all__ = [
     "TaskSource",
     "TokenWorld",
     "Tokens",
+    "WeightedRows",
     "dirichlet_chain",
     "dirichlet_table",
 ]
