@@ -129,4 +129,5 @@ def draw(data: xr.Dataset, verdict: Verdict) -> Figure:
         OTHER: "G complied with", OTHER_REFUSED: "G refused",
     }  # fmt: skip
     title = "Security vectors beyond their samples"
-    return arms_figure(data, verdict, title, shares)
+    causes = {"kappa_H": "H, κ_H", "kappa_N": "new useful, κ_N", "kappa_G": "G, κ_G"}
+    return arms_figure(data, verdict, title, shares, causes)

@@ -21,7 +21,7 @@ from experiments.evidence import rises
 from experiments.thresholds import below, known
 from experiments.vector_arms import Arm, Spec
 from experiments.vector_evidence import reached, told
-from experiments.vector_figure import arms_figure
+from experiments.vector_figure import LOSSES, arms_figure
 from experiments.vector_lab import ACCELERATOR, SMOKE, VectorLab, vector_fit
 from experiments.vector_readings import HARM
 from experiments.vector_study import Study, studied
@@ -134,4 +134,4 @@ def _shelf_lives(data: xr.Dataset) -> list[str]:
 def draw(data: xr.Dataset, verdict: Verdict) -> Figure:
     """What every variant's models answer, and harm unexplained at the true base."""
     title = "Min-min against plain security vectors"
-    return arms_figure(data, verdict, title, residual="loss")
+    return arms_figure(data, verdict, title, causes=LOSSES)

@@ -16,7 +16,7 @@ from experiments.claim import Evidence, Verdict, conclude
 from experiments.evidence import rises
 from experiments.vector_arms import Arm, Spec
 from experiments.vector_evidence import protects, told
-from experiments.vector_figure import arms_figure
+from experiments.vector_figure import LOSSES, arms_figure
 from experiments.vector_lab import ACCELERATOR, SMOKE, VectorLab
 from experiments.vector_study import Study, studied
 
@@ -117,5 +117,5 @@ def judge(config: Config, data: xr.Dataset) -> Verdict:
 def draw(data: xr.Dataset, verdict: Verdict) -> Figure:
     """What every rank and placement answers, and what it leaves unexplained."""
     return arms_figure(
-        data, verdict, "Rank and placement of security vectors", residual="loss"
+        data, verdict, "Rank and placement of security vectors", causes=LOSSES
     )

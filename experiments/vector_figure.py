@@ -27,8 +27,9 @@ SHARES: Mapping[str, str] = {
 COLORS = (PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[3], PALETTE[4], PALETTE[5])
 """One colour a share: harm is red in every figure."""
 
-Points = tuple[str, np.ndarray, str]
-"""Name, values [arm, seed] and legend of one series of a panel."""
+RATES: Mapping[str, str] = {"kappa_H": "harm, κ_H", "kappa_N": "new useful, κ_N"}
+LOSSES: Mapping[str, str] = {"loss_H_on": "harm", "loss_N_on": "new useful"}
+"""Causes, as legends tell them."""
 
 
 def heading(figure: Figure, title: str, data: xr.Dataset, verdict: Verdict) -> None:
@@ -46,12 +47,11 @@ def arms_figure(
     verdict: Verdict,
     title: str,
     shares: Mapping[str, str] = SHARES,
-    residual: str = "kappa",
+    causes: Mapping[str, str] = RATES,
 ) -> Figure:
-    """All arms from top to bottom: answers, a panel an optimiser, and their cause.
+    """All arms from top to bottom: answers, a panel an optimiser, and their causes.
 
-    The cause is what was measured before the first step: relative rates of learning
-    ("kappa") or losses on the harmful rows with the vector on ("loss").
+    Causes are what was measured before the first step: `RATES` or `LOSSES`.
     """
     optimizers = data["optimizer"].values.tolist()
     arms = data["arm"].values.tolist()
@@ -61,8 +61,7 @@ def arms_figure(
         for axes, optimizer in zip(panels, optimizers, strict=False):
             _answers(axes, data.sel(optimizer=optimizer).isel(moment=-1), shares)
             axes.set_title(f"After fine-tuning, {optimizer}")
-        start = data.isel(optimizer=0, moment=0)
-        (_rates if residual == "kappa" else _losses)(panels[-1], start)
+        _causes(panels[-1], data.isel(optimizer=0, moment=0), causes)
         panels[0].set_yticks(range(len(arms)), arms)
         panels[0].set_ylim(len(arms) - 0.4, -0.6)
         _legends(figure, panels)
@@ -154,48 +153,26 @@ def _answers(axes: Axes, data: xr.Dataset, shares: Mapping[str, str]) -> None:
     axes.set(xlim=(-0.04, 1.04), xlabel="share of held-out requests, vector off")
 
 
-def _rates(axes: Axes, data: xr.Dataset) -> None:
-    """Rates of learning before the first step, relative to no vector."""
-    _logarithmic(
-        axes,
-        [
-            ("kappa_H", np.abs(_table(data, "kappa_H")), "harm, κ_H"),
-            ("kappa_N", np.abs(_table(data, "kappa_N")), "new useful, κ_N"),
-        ],
-    )
-    axes.axvline(1.0, color="0.4", lw=1, ls="--")
-    axes.set(
-        xlabel="|relative rate of learning|, 1: as without a vector",
-        title="Before the first step",
-    )
-
-
-def _losses(axes: Axes, data: xr.Dataset) -> None:
-    """Held-out losses with the vector on, before the first step."""
-    _logarithmic(
-        axes,
-        [
-            ("loss_H_on", _table(data, "loss_H_on"), "harm"),
-            ("loss_N_on", _table(data, "loss_N_on"), "new useful"),
-        ],
-    )
-    axes.set(
-        xlabel="held-out loss, vector on (nats per answer)",
-        title="Before the first step",
-    )
-
-
-def _logarithmic(axes: Axes, series: Sequence[Points]) -> None:
+def _causes(axes: Axes, data: xr.Dataset, causes: Mapping[str, str]) -> None:
     """Geometric means over seeds, with the standard error of the logarithm."""
-    for i, (_, values, text) in enumerate(series):
-        logs = np.log(values)
+    for i, (name, text) in enumerate(causes.items()):
+        logs = np.log(np.abs(_table(data, name)))
         middle = np.exp(logs.mean(1))
-        places = np.arange(len(values)) + 0.2 * (i - 0.5)
+        places = np.arange(len(logs)) + 0.4 * ((i + 0.5) / len(causes) - 0.5)
         measured_points(
             axes, middle, places, x_error=standard_error(logs) * middle,
-            color=(COLORS[0], COLORS[2])[i], marker=MARKERS[(0, 2)[i]], label=text,
+            color=COLORS[_SERIES[i]], marker=MARKERS[_SERIES[i]], label=text,
         )  # fmt: skip
-    axes.set_xscale("log")
+    axes.set(xscale="log", title="Before the first step")
+    if next(iter(causes)).startswith("kappa"):
+        axes.axvline(1.0, color="0.4", lw=1, ls="--")
+        axes.set_xlabel("|rate of learning| over that without a vector")
+    else:
+        axes.set_xlabel("held-out loss, vector on (nats per answer)")
+
+
+_SERIES = (0, 2, 3)
+"""Colours and marks of causes: as those of harm, of what is useful, of the rest."""
 
 
 def _table(data: xr.Dataset, name: str) -> np.ndarray:
