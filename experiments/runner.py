@@ -95,9 +95,11 @@ def _fingerprint(document: dict[str, Any]) -> str:
     return repr((document, same))
 
 
-def code_version() -> dict[str, Any]:
-    """The git commit of the code and whether it was changed since; None outside git."""
-    here = Path(__file__).parent
+def code_version(here: Path = Path(__file__).parent) -> dict[str, Any]:
+    """The git commit of the code and whether it was changed since; None outside git.
+
+    `here` is any folder of the repository. Kept results are no code.
+    """
 
     def git(*words: str) -> str | None:
         try:
@@ -112,7 +114,10 @@ def code_version() -> dict[str, Any]:
             return None
         return done.stdout.strip()
 
-    changed = git("status", "--porcelain", "--", "simlab", "theory", "experiments")
+    # Paths count from the top of the repository, wherever git is asked.
+    parts = [f":(top){name}" for name in ("simlab", "theory", "experiments")]
+    kept = ":(top,exclude)experiments/golden"
+    changed = git("status", "--porcelain", "--", *parts, kept)
     return {
         "commit": git("rev-parse", "HEAD"),
         "changed": None if changed is None else bool(changed),
