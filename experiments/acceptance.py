@@ -62,5 +62,5 @@ def accepted(
         Outcome.VIOLATED if missed and beyond else outcome,
         float(min(room.min() for room in rooms)),
         "1",
-        f"{len(seeds)} seeds, {len(cells)} optimisers; {'; '.join(ranges)}{told}",
+        f"{len(seeds)} seeds in {len(cells)} cells; {'; '.join(ranges)}{told}",
     )
