@@ -166,7 +166,7 @@ def _causes(axes: Axes, data: xr.Dataset, causes: Mapping[str, str]) -> None:
     axes.set(xscale="log", title="Before the first step")
     if next(iter(causes)).startswith("kappa"):
         axes.axvline(1.0, color="0.4", lw=1, ls="--")
-        axes.set_xlabel("|rate of learning| over that without a vector")
+        axes.set_xlabel("|rate of learning|; without a vector: 1")
     else:
         axes.set_xlabel("held-out loss, vector on (nats per answer)")
 
