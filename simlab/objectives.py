@@ -118,3 +118,25 @@ def projected(params: Params, center: Params, ball: Ball) -> Params:
         params,
         center,
     )
+
+
+class Anchor(NamedTuple):
+    """A proximal term (weight / 2) ||theta - center||^2 beside the objective."""
+
+    center: Params
+    weight: Float[jax.Array, "*runs"]
+
+
+def drawn(params: Params, anchor: Anchor, rate: Float[jax.Array, ""]) -> Params:
+    """The proximal step that follows a gradient step of the same rate: never unstable.
+
+    Formula: theta - s (theta - c), s = rate weight / (1 + rate weight), which minimises
+    (1/2) ||x - theta||^2 + rate (weight / 2) ||x - c||^2 over x; as a gradient the same
+    term would overshoot once rate * weight > 2. Parameters at the center stay there,
+    bit for bit. Domain: weight >= 0, rate >= 0. Source: standard (proximal gradient).
+    """
+    pull = rate * anchor.weight
+    share = pull / (1 + pull)
+    return jax.tree.map(
+        lambda leaf, kept: leaf - share * (leaf - kept), params, anchor.center
+    )

@@ -12,8 +12,10 @@ from jaxtyping import Array, Float, Int
 from simlab.enumeration import prefix_logits
 from simlab.models import Model, Params, PartlyTrained
 from simlab.objectives import (
+    Anchor,
     Ball,
     PairLoss,
+    drawn,
     expected_pair,
     penalised_pair,
     projected,
@@ -103,7 +105,8 @@ class Hyper(NamedTuple):
 
     Without `safety` data the loss is that of `capability` alone, whatever the penalty.
     With a `ball`, parameters are projected onto it after every step; its center is
-    `start`. `exam` is what `Setup.measure` reads, `aid` what `Setup.objective` reads.
+    `start`. An `anchor` draws them to its center by a proximal step after every step.
+    `exam` is what `Setup.measure` reads, `aid` what `Setup.objective` reads.
     """
 
     learning_rate: Float[Array, "*runs"]
@@ -112,6 +115,7 @@ class Hyper(NamedTuple):
     safety: Source | None
     start: Params
     ball: Ball | None = None
+    anchor: Anchor | None = None
     exam: Any = None
     aid: Any = None
 
@@ -184,6 +188,8 @@ def advance(
     rate = hyper.learning_rate * learning_rate_shape(setup, state.step)
     updates = jax.tree.map(lambda leaf: -rate * leaf, direction)
     params = optax.apply_updates(state.params, updates)
+    if hyper.anchor is not None:
+        params = drawn(params, hyper.anchor, rate)
     if hyper.ball is not None:
         params = projected(params, hyper.start, hyper.ball)
     norm = optax.tree.norm(gradient)

@@ -1,7 +1,7 @@
 """How users train a guarded model: all of it, an adapter on it, or in turns."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from simlab.defences.guard import Guard, Lab, User, curated, deployed
 from simlab.instructions import Instructions
 from simlab.models import Adapted, LowRank, Model, Params, Part, carried
-from simlab.objectives import Ball, PairLoss, penalised_pair, sequence_losses
+from simlab.objectives import Anchor, Ball, PairLoss, penalised_pair
 from simlab.optimizers import Optimizer
 from simlab.sources import DatasetSource
 from simlab.training import Batch, Hyper, Setup, State, begin, run, stretch
@@ -123,28 +123,6 @@ class Adapter:
         return _measured(run(setup, user_hyper(guard, user, start), key_run).records)
 
 
-class Anchor(NamedTuple):
-    """Where a proximal term pulls, and how hard."""
-
-    params: Params
-    strength: Float[Array, ""]
-
-
-@dataclass(frozen=True)
-class Proximal:
-    """The objective L + (strength / 2) ||theta - anchor||^2; the aid is an `Anchor`."""
-
-    def __call__(
-        self, setup: Setup, hyper: Hyper, params: Params, batch: Batch, /
-    ) -> PairLoss:
-        """The objective; its halves are the loss and the pull."""
-        losses = sequence_losses(setup.model, params, batch.capability, setup.scored)
-        loss, anchor = jnp.mean(losses), hyper.aid
-        moved = jax.tree.map(lambda a, b: jnp.sum((a - b) ** 2), params, anchor.params)
-        pull = 0.5 * anchor.strength * jnp.sum(jnp.stack(jax.tree.leaves(moved)))
-        return PairLoss(loss + pull, loss, pull)
-
-
 @dataclass(frozen=True)
 class Alternated:
     """Lisa: the user's training in turns with alignment, each near where the other was.
@@ -152,8 +130,9 @@ class Alternated:
     A round is `tuning` steps of L_f + (rho / 2) ||theta - theta_aligned||^2 and then
     `align` steps of L_s + (rho / 2) ||theta - theta_tuned||^2 on the defender's rows,
     anchors being where the other half last ended; rho is `Guard.proximal`, 0 during the
-    first tenth of the rounds. The user's steps count as `Lab.steps`; those of alignment
-    come on top, under one state of the optimiser. Source: Huang et al. 2024 (Lisa), by
+    first tenth of the rounds. The pull is a proximal step after each step of the loss,
+    stable at any rate. The user's steps count as `Lab.steps`; those of alignment come
+    on top, under one state of the optimiser. Source: Huang et al. 2024 (Lisa), by
     security-vector notes 4; the published turns are 100 and 900 steps, ours shorter.
     """
 
@@ -178,17 +157,17 @@ class Alternated:
                 "steps between a user's records"
             )
         rounds *= lab.records
-        common = user_setup(lab, optimizer, lab.guarded)
-        setup = replace(common, objective=Proximal())
-        tune = user_hyper(guard, user, guard.params)
+        alone = user_setup(lab, optimizer, lab.guarded)
+        setup = replace(alone, objective=None)
+        tune = user_hyper(guard, user, guard.params)._replace(safety=None)
         align = tune._replace(capability=DatasetSource(guard.own))
         pulls = guard.proximal * (jnp.arange(rounds) >= self.free * rounds)
 
         def turn(state: State, pull: Array) -> tuple[State, Any]:
-            near = tune._replace(aid=Anchor(state.params, pull))
+            near = tune._replace(anchor=Anchor(state.params, pull))
             state, record = stretch(setup, near, key, state, self.tuning)
             if self.align:
-                near = align._replace(aid=Anchor(state.params, pull))
+                near = align._replace(anchor=Anchor(state.params, pull))
                 state, record = stretch(setup, near, key, state, self.align)
             return state, record
 

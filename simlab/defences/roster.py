@@ -71,6 +71,8 @@ def _plain() -> tuple[Arm, ...]:
         Arm("none", plain, whole, When.CONTROL, "-", (0.0,), lambda _: Terms()),
         Arm("oracle filter", plain, whole, When.CONTROL, "-", (0.0,),
             lambda _: Terms(keep_harmful=0.0)),
+        Arm("adapter alone", plain, Adapter(), When.CONTROL, "-", (0.0,),
+            lambda _: Terms()),
         Arm("penalty (Case I)", plain, whole, during, "penalty", (0.3, 1.0, 3.0, 10.0),
             lambda penalty: Terms(penalty=penalty)),
         Arm("ball (Case II)", plain, whole, during, "radius", (0.5, 1.0, 2.0, 4.0),

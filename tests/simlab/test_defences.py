@@ -38,7 +38,7 @@ from simlab.defences import (
     squared_discrepancy,
     unguarded,
 )
-from simlab.defences.regimes import Anchor, PenalisedRows, Proximal, user_setup
+from simlab.defences.regimes import PenalisedRows, user_setup
 from simlab.defences.vaccine import shifted_losses
 from simlab.instructions import Instructions
 from simlab.models import Adapted, LowRank, Part, Transformer, carried
@@ -194,6 +194,13 @@ def test_lisa_pulls_and_aligns() -> None:
     aligned = trained(Alternated(tuning=2, align=2))(none(), user())
     other = trained(Alternated(tuning=2, align=2))(none()._replace(own=rows(9)), user())
     assert_differs(aligned, other)
+
+
+def test_lisa_stays_finite_however_hard_it_pulls() -> None:
+    # As a gradient the pull would overshoot: rate * rho = 300 > 2.
+    hard = none()._replace(proximal=jnp.float32(1e3))
+    found = trained(Alternated(tuning=2, align=2), Sgd())(hard, user(rate=0.3))
+    assert np.isfinite(found).all()
 
 
 def test_lisa_must_be_able_to_take_turns() -> None:
@@ -419,25 +426,16 @@ def test_an_immunised_base_is_trained_on_its_rows() -> None:
     assert loss(made.params.base.base.base, kept) < loss(base(), kept)
 
 
-def test_case_one_and_lisa_are_their_equations() -> None:
+def test_case_one_is_its_equation() -> None:
     model = LAB.guarded
     params = none().params
     setup = user_setup(LAB, ADAM, model)
-    anchor = jax.tree.map(lambda leaf: leaf + 0.1, params)
     hyper = Hyper(
-        jnp.zeros(()), jnp.float32(3.0), curated(none(), user()), None, params,
-        aid=Anchor(anchor, jnp.float32(2.0)),
-    )  # fmt: skip
+        jnp.zeros(()), jnp.float32(3.0), curated(none(), user()), None, params
+    )
     both = jax.jit(lambda hyper: PenalisedRows(2)(setup, hyper, params, batch()))(hyper)
     able, safe = loss(base(), batch().capability), loss(base(), batch().safety[:2])
     assert_close(both.objective, (able + 3 * safe) / 4, 1e-5)
-    pulled = jax.jit(lambda hyper: Proximal()(setup, hyper, params, batch()))(hyper)
-    moved = sum(np.sum((0.1 * np.ones(leaf.shape)) ** 2) for leaf in _leaves(params))
-    assert_close(pulled.objective, able + moved, 1e-4 * float(moved))
-
-
-def _leaves(params: Any) -> list[Any]:
-    return jax.tree.leaves(params)
 
 
 # All of them.

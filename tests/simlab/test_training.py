@@ -10,7 +10,13 @@ import pytest
 
 from simlab.evaluation import exact_gap
 from simlab.models import Model, Params
-from simlab.objectives import penalised_pair, sequence_losses
+from simlab.objectives import (
+    Anchor,
+    distance,
+    drawn,
+    penalised_pair,
+    sequence_losses,
+)
 from simlab.optimizers import Adam, Sgd
 from simlab.sweeps import SweepReport, counted_compilations
 from simlab.training import advance, batch_at, begin, learning_rate_shape, run
@@ -229,3 +235,26 @@ def test_logits_are_left_out_where_prefixes_are_too_many() -> None:
 def test_an_impossible_setup_is_refused(fields: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         setup(**fields)
+
+
+def test_an_anchor_draws_by_the_proximal_step() -> None:
+    params, center = {"a": jnp.array([1.0, -2.0])}, {"a": jnp.array([0.0, 0.5])}
+    rate, weight = 0.3, 10.0
+    found = drawn(params, Anchor(center, jnp.float32(weight)), jnp.float32(rate))["a"]
+    # The minimiser of |x - theta|^2 / 2 + rate weight |x - c|^2 / 2: rounding.
+    best = (params["a"] + rate * weight * center["a"]) / (1 + rate * weight)
+    np.testing.assert_allclose(found, best, rtol=1e-6)
+    # A gradient step of the same term would overshoot the center.
+    sides = [np.sign(one - center["a"]) for one in (found, params["a"])]
+    assert np.array_equal(*sides)
+    kept = drawn(center, Anchor(center, jnp.float32(weight)), jnp.float32(rate))["a"]
+    assert np.array_equal(kept, center["a"])
+
+
+def test_a_run_with_an_anchor_stays_nearer_to_it() -> None:
+    made = setup("tabular", optimizer=Sgd(), warmup=0.0)
+    free = hyper(made)
+    held = free._replace(anchor=Anchor(free.start, jnp.float32(100.0)))
+    far, near = (run(made, one, jax.random.key(0)).params for one in (free, held))
+    moved = [float(distance(one, free.start)) for one in (far, near)]
+    assert 0 < moved[1] < 0.5 * moved[0]
