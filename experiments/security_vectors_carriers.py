@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
@@ -122,7 +123,7 @@ def _persona(config: Config, raised: Raised, carrier: Steering) -> Vector:
 
     def of_seed(seed: int) -> Vector:
         rows, base = picked(raised.rows, seed), picked(raised.bases, seed)
-        trait, plain = rows.fit["H"], rows.fit["H refused"]
+        trait, plain = (jnp.asarray(rows.fit[name]) for name in ("H", "H refused"))
         vector = mean_difference(model, base, trait, plain, carrier, config.response)
         here = f"blocks.{config.layer}.residual"
         return {k: v if k == here else 0.0 * v for k, v in vector.items()}
