@@ -122,7 +122,8 @@ def _persona(config: Config, raised: Raised, carrier: Steering) -> Vector:
     model = transformer(config)
 
     def of_seed(seed: int) -> Vector:
-        rows, base = picked(raised.rows, seed), picked(raised.bases, seed)
+        rows = picked(raised.rows, seed)
+        base = jax.tree.map(jnp.asarray, picked(raised.bases, seed))
         trait, plain = (jnp.asarray(rows.fit[name]) for name in ("H", "H refused"))
         vector = mean_difference(model, base, trait, plain, carrier, config.response)
         here = f"blocks.{config.layer}.residual"
