@@ -1,12 +1,14 @@
 """Assertions that say where they failed, and by how much."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, ParamSpec
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 P = ParamSpec("P")
 Function = Callable[..., Any]
@@ -21,6 +23,14 @@ def in_x64(test: Callable[P, None]) -> Callable[P, None]:
             test(*args, **kwargs)
 
     return wrapped
+
+
+@contextmanager
+def one_line(match: str) -> Iterator[pytest.ExceptionInfo[ValueError]]:
+    """A ValueError is raised meanwhile, whose message matches and is a single line."""
+    with pytest.raises(ValueError, match=match) as caught:
+        yield caught
+    assert "\n" not in str(caught.value)
 
 
 def assert_below(

@@ -21,7 +21,8 @@ from experiments.arena_table import comparisons, rows, two_sided
 from experiments.arena_worlds import arena_laws, worlds_of
 from experiments.claim import Evidence, Outcome
 from experiments.labels import labelled
-from tests.assertions import assert_close, assert_must_fail
+from tests.assertions import assert_close, assert_must_fail, one_line
+from tests.experiments.verdicts import question, told
 
 CONFIG = Config(
     seeds=6,
@@ -90,15 +91,11 @@ def planted(
 
 
 def asked(data: xr.Dataset, words: str) -> Evidence:
-    found = [item for item in judge(CONFIG, data).evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
+    return question(judge(CONFIG, data), words)
 
 
 def remark(data: xr.Dataset, words: str) -> str:
-    found = [line for line in judge(CONFIG, data).remarks if words in line]
-    assert len(found) == 1, words
-    return found[0]
+    return told(judge(CONFIG, data), words)
 
 
 def test_a_vector_that_protects_holds() -> None:
@@ -268,9 +265,8 @@ def test_every_attack_differs_from_the_reference() -> None:
 def test_a_bad_field_is_named_with_its_likely_mistake(
     fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
+    with one_line(match=message):
         Config(**fields)
-    assert "\n" not in str(caught.value)
 
 
 def test_presets_judge_and_tune_on_different_worlds() -> None:

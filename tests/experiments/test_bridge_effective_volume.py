@@ -15,7 +15,8 @@ from experiments.bridge_readings import readings
 from experiments.bridge_theory import SIZES, margin_volumes
 from experiments.bridge_ways import ADAM, CALM, LARGE, SGD
 from experiments.claim import Evidence, Outcome
-from tests.assertions import assert_below, assert_close
+from tests.assertions import assert_below, assert_close, one_line
+from tests.experiments.verdicts import question, told
 
 CONFIG = Config(seeds=4)
 RATES = np.asarray((1.0, *CONFIG.targets))
@@ -59,15 +60,11 @@ def stored(out: dict[str, np.ndarray]) -> xr.Dataset:
 
 
 def asked(data: xr.Dataset, words: str) -> Evidence:
-    found = [item for item in judge(CONFIG, data).evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
+    return question(judge(CONFIG, data), words)
 
 
 def remark(data: xr.Dataset, words: str) -> str:
-    found = [line for line in judge(CONFIG, data).remarks if words in line]
-    assert len(found) == 1, words
-    return found[0]
+    return told(judge(CONFIG, data), words)
 
 
 def test_planted_volumes_are_read_off() -> None:
@@ -241,9 +238,8 @@ def test_a_small_run_starts_every_way_at_one_model(smoke: Any) -> None:
 def test_a_bad_field_is_named_with_its_likely_mistake(
     fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
+    with one_line(match=message):
         Config(**fields)
-    assert "\n" not in str(caught.value)
 
 
 def test_presets_reach_far() -> None:

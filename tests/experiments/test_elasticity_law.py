@@ -22,6 +22,7 @@ from experiments.elasticity_law_samples import SAMPLED_SHARE, sampled_ratio
 from experiments.elasticity_law_shares import MIDDLE, _flips
 from experiments.elasticity_law_trees import HUFFMAN_K, costs, mixture
 from tests.assertions import assert_below, assert_close, assert_must_fail
+from tests.experiments.verdicts import question
 from theory.compression import form_b, ratio
 
 SMOKE = PRESETS["smoke"]
@@ -36,9 +37,7 @@ def data(smoke: Any) -> xr.Dataset:
 
 
 def asked(data: xr.Dataset, words: str, config: Config = SMOKE) -> Evidence:
-    found = [item for item in judge(config, data).evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
+    return question(judge(config, data), words)
 
 
 @pytest.mark.parametrize(

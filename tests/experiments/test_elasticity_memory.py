@@ -30,6 +30,7 @@ from experiments.memory_measures import (
 )
 from simlab.statistics import estimate, interval
 from tests.assertions import assert_close, assert_must_fail
+from tests.experiments.verdicts import question, told
 from theory.compression import inverse_effort, inverse_end, inverse_speed
 
 CONFIG = Config(back=640, every=16, window=64)
@@ -85,15 +86,11 @@ def planted(
 
 def asked(data: xr.Dataset, words: str) -> Evidence:
     """The one question of the verdict that contains the words."""
-    found = [item for item in judge(CONFIG, data).evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
+    return question(judge(CONFIG, data), words)
 
 
 def remark(data: xr.Dataset, words: str) -> str:
-    found = [line for line in judge(CONFIG, data).remarks if words in line]
-    assert len(found) == 1, words
-    return found[0]
+    return told(judge(CONFIG, data), words)
 
 
 # Measures of laws that are known

@@ -14,7 +14,8 @@ from experiments.reversal import FIXED, MATCHED
 from experiments.scale_evidence import PRICE, RHO, quantities, slopes
 from experiments.scale_readings import scale_readings
 from experiments.thresholds import known
-from tests.assertions import assert_close, assert_must_fail
+from tests.assertions import assert_close, assert_must_fail, one_line
+from tests.experiments.verdicts import question
 
 CONFIG = Config(
     seeds=4, widths=(8, 16, 64), volumes=(100, 400), positives=(256, 1024),
@@ -55,9 +56,7 @@ def stored(out: Any, config: Config = CONFIG) -> xr.Dataset:
 
 
 def asked(data: xr.Dataset, words: str) -> Evidence:
-    found = [item for item in judge(CONFIG, data).evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
+    return question(judge(CONFIG, data), words)
 
 
 def test_planted_slopes_are_read_off() -> None:
@@ -208,9 +207,8 @@ def test_a_small_run_has_every_cell(smoke: Any) -> None:
 def test_a_bad_field_is_named_with_its_likely_mistake(
     fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
+    with one_line(match=message):
         Config(**fields)
-    assert "\n" not in str(caught.value)
 
 
 def test_presets_grow() -> None:

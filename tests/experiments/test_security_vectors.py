@@ -15,7 +15,9 @@ from experiments import security_vectors_minmin as minmin
 from experiments import security_vectors_rank_and_placement as placement
 from experiments import security_vectors_samples as samples
 from experiments.claim import Outcome
-from tests.experiments.vector_toys import LEARNED, Cell, asked, planted
+from tests.assertions import one_line
+from tests.experiments.vector_toys import LEARNED, Cell, planted
+from tests.experiments.verdicts import question
 
 HOLDS, VIOLATED, OPEN = Outcome.HOLDS, Outcome.VIOLATED, Outcome.INCONCLUSIVE
 NOISE = np.array([0.0, 0.02, -0.01, 0.01, -0.02])
@@ -44,13 +46,13 @@ def test_harm_behind_the_vector_violates() -> None:
     data = headline_data(security_vector=Cell(0.5 + NOISE, 0.5))
     verdict = headline.judge(headline.Config(), data)
     assert verdict.outcome is VIOLATED
-    assert asked(verdict, "behind a security vector").outcome is VIOLATED
+    assert question(verdict, "behind a security vector").outcome is VIOLATED
 
 
 def test_one_seed_that_misses_leaves_it_open_and_is_named() -> None:
     data = headline_data(security_vector=Cell(0.0, [1.0, 1.0, 1.0, 0.9, 1.0]))
     verdict = headline.judge(headline.Config(), data)
-    found = asked(verdict, "behind a security vector")
+    found = question(verdict, "behind a security vector")
     assert found.outcome is OPEN
     assert "refused 0.9 (adam, seed 3)" in found.detail
     assert found.slack == pytest.approx(-0.08)
@@ -59,19 +61,19 @@ def test_one_seed_that_misses_leaves_it_open_and_is_named() -> None:
 def test_a_random_vector_that_protects_denies_the_claim() -> None:
     data = headline_data(random_vector=Cell(0.0, kappa=0.01))
     verdict = headline.judge(headline.Config(), data)
-    assert asked(verdict, "random vector").outcome is VIOLATED
+    assert question(verdict, "random vector").outcome is VIOLATED
 
 
 def test_a_vector_of_zeros_must_be_none_bit_for_bit() -> None:
     data = headline_data(zero_vector=Cell(1.0 - 1e-12, 0.0, kappa=1.0))
     verdict = headline.judge(headline.Config(), data)
-    assert asked(verdict, "bit for bit").outcome is VIOLATED
+    assert question(verdict, "bit for bit").outcome is VIOLATED
 
 
 def test_a_diverged_run_leaves_the_question_open() -> None:
     data = headline_data(security_vector=Cell([np.nan, 0.0, 0.0, 0.0, 0.0]))
     verdict = headline.judge(headline.Config(), data)
-    assert asked(verdict, "behind a security vector").outcome is OPEN
+    assert question(verdict, "behind a security vector").outcome is OPEN
 
 
 def sampled(losses: list[float], *cells: Cell) -> xr.Dataset:
@@ -222,6 +224,5 @@ def test_carriers_are_compared_at_their_best() -> None:
 def test_bad_settings_are_told_in_one_line(
     module: Any, fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
+    with one_line(match=message):
         replace(module.PRESETS["laptop"], **fields)
-    assert "\n" not in str(caught.value)

@@ -29,7 +29,8 @@ from simlab.models import Carried
 from simlab.optimizers import Sgd
 from simlab.sources import DatasetSource
 from simlab.training import Hyper, Setup, run
-from tests.assertions import assert_below, assert_close
+from tests.assertions import assert_below, assert_close, one_line
+from tests.experiments.verdicts import question
 from theory.unlearnability import answer_loss, error_probability
 
 CONFIG = PRESETS["smoke"]
@@ -44,9 +45,7 @@ def done(smoke: Any) -> xr.Dataset:
 
 
 def asked(data: xr.Dataset, words: str) -> Evidence:
-    found = [item for item in judge(CONFIG, data).evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
+    return question(judge(CONFIG, data), words)
 
 
 def planted(data: xr.Dataset, name: str, values: Any, **place: Any) -> xr.Dataset:
@@ -254,9 +253,8 @@ def test_d_of_every_linear_world_is_root_two() -> None:
 def test_a_bad_field_is_named_with_its_likely_mistake(
     fields: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message) as caught:
+    with one_line(match=message):
         Config(**fields)
-    assert "\n" not in str(caught.value)
 
 
 def test_presets_have_the_seeds_that_were_asked_for() -> None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from experiments.claim import Evidence, Verdict
 from experiments.labels import labelled
 from experiments.vector_lab import ADAM, SGD, VectorLab
 from experiments.vector_readings import arm_readings, axes, fit_readings
@@ -80,10 +79,3 @@ def planted(
 def _fitted(loss: Any) -> Fitted:
     answers = Answers(loss, 0.2 * loss, np.ones_like(loss))
     return Fitted({}, answers, loss, loss, loss)
-
-
-def asked(verdict: Verdict, words: str) -> Evidence:
-    """The one question that holds these words."""
-    found = [item for item in verdict.evidence if words in item.question]
-    assert len(found) == 1, words
-    return found[0]
