@@ -201,7 +201,6 @@ def tuned_arms(
     carrier: Carrier | None = None,
     *,
     name: str = "",
-    keep: bool = False,
 ) -> Tuned:
     """Every arm of every seed: leaves [seed, arm, ...]; one program for all.
 
@@ -225,9 +224,7 @@ def tuned_arms(
 
     tunes = [tune(i, arm) for i in range(lab.seeds) for arm in arms.values()]
     title = name or f"fine-tuning, {optimizer}"
-    done = tuned_models(
-        lab, bench, title, optimizer, carrier or Dense(), tunes, keep=keep
-    )
+    done = tuned_models(lab, bench, title, optimizer, carrier or Dense(), tunes)
     shape = lab.seeds, len(arms)
     folded: Tuned = jax.tree.map(
         lambda leaf: np.asarray(leaf).reshape(*shape, *np.shape(leaf)[1:]), done

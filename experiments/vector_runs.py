@@ -67,15 +67,11 @@ class Tune(NamedTuple):
 class Tuned(NamedTuple):
     """What was measured before the first step and at the records (axis `moment`).
 
-    `step` [moment] of each; `gradient_norm` [record] the mean norm since the record
-    before; `loss` likewise; `params` the trained base, where it was asked for.
+    `gradient_norm` [record]: the mean norm since the record before.
     """
 
     diagnosis: Diagnosis
-    step: Any
     gradient_norm: Any
-    loss: Any
-    params: Any
 
 
 def aligned_bases(lab: VectorLab, bench: Bench) -> Params:
@@ -166,8 +162,6 @@ def tuned_models(
     optimizer: str,
     carrier: Carrier,
     tunes: Sequence[Tune],
-    *,
-    keep: bool = False,
 ) -> Tuned:
     """Every fine-tune, on the host, along one axis of runs."""
     setup = tune_setup(lab, optimizer, carrier)
@@ -186,13 +180,7 @@ def tuned_models(
             first,
             trace.records.measured,
         )
-        return Tuned(
-            journey,
-            jnp.concatenate([jnp.zeros(1, jnp.int32), trace.records.step]),
-            trace.records.gradient_norm,
-            trace.records.loss_capability,
-            trace.params.base if keep else jnp.zeros(()),
-        )
+        return Tuned(journey, trace.records.gradient_norm)
 
     result: Tuned = bench.sweep(
         name,

@@ -64,10 +64,7 @@ def planted(
         gram[..., i, 1, i, 1] = kappa**2
     tuned = Tuned(
         Diagnosis(answers, gram, table([1.0] * len(cells), moments)),
-        np.arange(moments),
         table([1.0] * len(cells), lab.records),
-        table([1.0] * len(cells), lab.records),
-        np.zeros(()),
     )
     fitted = {name: _fitted(seeds(loss)) for name, loss in losses.items()}
     return labelled(
