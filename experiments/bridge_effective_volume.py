@@ -21,7 +21,7 @@ from experiments.bridge_readings import readings
 from experiments.bridge_theory import predicted
 from experiments.bridge_ways import fitting, phases, way_setups, ways_task
 from experiments.claim import Verdict, conclude
-from experiments.lifecycle import ORIGINAL, PREFERRED, Life, stacked_worlds
+from experiments.lifecycle import Life, preferring, stacked_worlds
 from experiments.validation import at_least, positive
 
 
@@ -145,13 +145,6 @@ PRESETS: Mapping[str, Config] = {
 }  # fmt: skip
 
 
-def mix(config: Config) -> tuple[float, float]:
-    """The shares of the styles in pre-training."""
-    shares = [0.0, 0.0]
-    shares[PREFERRED], shares[ORIGINAL] = config.share, 1 - config.share
-    return shares[0], shares[1]
-
-
 def predict(config: Config) -> xr.Dataset:
     """What the solvable model and the springs say of an effective volume."""
     return predicted(config)
@@ -160,6 +153,7 @@ def predict(config: Config) -> xr.Dataset:
 def simulate(config: Config, bench: Bench) -> xr.Dataset:
     """Every seed's ways back, their effective volumes, and the law world's optima."""
     life, fit = phases(config), fitting(config)
+    mix = preferring(config.share)
     ways = len(way_setups(config)) * len(config.paces) * (1 + len(config.targets))
     before = life[0].setup
     rows = (
@@ -170,8 +164,8 @@ def simulate(config: Config, bench: Bench) -> xr.Dataset:
     )
     out = bench.sweep(
         "ways back",
-        ways_task(config, mix(config)),
-        stacked_worlds(config, mix(config)),
+        ways_task(config, mix),
+        stacked_worlds(config, mix),
         steps=rows // before.batch,
         tokens_per_step=before.batch * (1 + before.model.length),
     )

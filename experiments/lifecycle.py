@@ -211,6 +211,16 @@ def pure(style: int, styles: int) -> tuple[float, ...]:
     return tuple(float(z == style) for z in range(styles))
 
 
+def preferring(share: float) -> tuple[float, float]:
+    """The mixture of two styles with this share of the preferred one.
+
+    >>> preferring(0.25)
+    (0.25, 0.75)
+    """
+    shares = {PREFERRED: share, ORIGINAL: 1 - share}
+    return shares[0], shares[1]
+
+
 def stacked_worlds(
     life: Life, mix: Sequence[float]
 ) -> tuple[StyledSource, Exam, jax.Array]:

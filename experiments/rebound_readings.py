@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.labels import Variable, labelled
-from experiments.lifecycle import samples_axis
+from experiments.lifecycle import preferring, samples_axis
 from experiments.rebound_measures import (
     LogLaw,
     Values,
@@ -17,7 +17,7 @@ from experiments.rebound_measures import (
     speed,
     style_odds,
 )
-from experiments.reversal import lengths, mix
+from experiments.reversal import lengths
 from theory.compression.saturation import forward_end, inverse_speed
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _energy(
     config: "Config", align: Values, invert: Values, backward: Values
 ) -> dict[str, Variable]:
     """The excess loss on pre-training responses: elastic energy per response (E8)."""
-    shares = np.asarray(mix(config))
+    shares = np.asarray(preferring(config.share))
     energy = (invert - align[:, None, :1]) @ shares
     dims = ("seed", "positives")
     return {

@@ -20,6 +20,7 @@ from experiments.lifecycle import (
     ORIGINAL,
     PREFERRED,
     Life,
+    preferring,
     pretraining,
     pure,
     stacked_worlds,
@@ -90,13 +91,6 @@ class Reversal(Life):
             )
 
 
-def mix(config: Reversal) -> tuple[float, float]:
-    """The shares of the styles in pre-training."""
-    shares = [0.0, 0.0]
-    shares[PREFERRED], shares[ORIGINAL] = config.share, 1 - config.share
-    return shares[0], shares[1]
-
-
 def lengths(config: Reversal) -> Variable:
     """The axis of the alignments' lengths."""
     text = "length of the alignment"
@@ -137,7 +131,7 @@ def lived(
     rates = [float("nan") if pace == MATCHED else config.rate for pace in paces]
     preferred, original = pure(PREFERRED, 2), pure(ORIGINAL, 2)
     legs = (
-        toward(world, [mix(config)], [config.rate_pretrain]),
+        toward(world, [preferring(config.share)], [config.rate_pretrain]),
         toward(world, [preferred] * len(paces), rates),
         toward(world, [original], [float("nan")]),
     )
@@ -203,7 +197,7 @@ def swept(
     return bench.sweep(
         name,
         task,
-        stacked_worlds(config, mix(config)),
+        stacked_worlds(config, preferring(config.share)),
         steps=rows // before.batch,
         tokens_per_step=before.batch * (1 + before.model.length),
     )
