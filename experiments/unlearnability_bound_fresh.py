@@ -7,14 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.descent_paths import before, exact_matmuls, followed
-from experiments.unlearnability_bound_softmax import Array, making, model_of
 from experiments.unlearnability_config import Config
+from experiments.unlearnability_softmax_harm import (
+    Array,
+    harm_of,
+    harm_setup,
+    making,
+    mean_error,
+)
 from experiments.unlearnability_softmax_world import World, made_worlds, vectors
-from simlab.models import Adapted, Carried
-from simlab.optimizers import Sgd
+from simlab.models import Carried
 from simlab.sources import DatasetSource, Tokens
-from simlab.training import Hyper, Setup
-from theory.unlearnability import error_probability
+from simlab.training import Hyper
 
 _APART = 10_000  # worlds here have seeds that no run shares
 
@@ -57,26 +61,15 @@ def fresh_runs(config: Config) -> Fresh:
 
 def _pass(config: Config, world: World, delta: jax.Array, key: jax.Array) -> Fresh:
     """Steps on independent samples of the law, one after the other."""
-    setup = Setup(
-        model_of(config), steps=config.steps_fresh + 1, batch=1, records=1, warmup=0.0,
-        optimizer=Sgd(), enumerated=False, decay=False,
-    )  # fmt: skip
-    model = setup.model
-    assert isinstance(model, Adapted)
-    targets = jnp.asarray(world.targets)
-    contexts = config.outputs + jnp.arange(config.samples)
-    rows = jnp.stack([contexts, targets], axis=1)
-    base = {"features": jnp.asarray(world.features), "weights": jnp.asarray(world.base)}
-    start = Carried(base, {"weights": delta}, jnp.ones(()))
-    errors = error_probability(model.apply(start, rows[:, :1])[:, 0], targets)
+    harm = harm_of(config, world, delta)
 
     def see(_: Carried, tokens: Tokens) -> jax.Array:
-        return jnp.mean(errors[tokens[:, 0] - config.outputs])
+        return mean_error(config, harm, tokens)
 
     rate = jnp.asarray(config.rate_fresh)
-    hyper = Hyper(rate, jnp.zeros(()), DatasetSource(rows), None, start)
-    norms, used = followed(setup, hyper, key, see)
+    hyper = Hyper(rate, jnp.zeros(()), DatasetSource(harm.rows), None, harm.start)
+    norms, used = followed(harm_setup(config, config.steps_fresh, 1), hyper, key, see)
     return Fresh(
-        jnp.mean(errors[jnp.asarray(world.held_out)]), jnp.mean(errors),
+        jnp.mean(harm.errors[jnp.asarray(world.held_out)]), jnp.mean(harm.errors),
         before(used)[-1], rate * before(norms)[-1],
     )  # fmt: skip

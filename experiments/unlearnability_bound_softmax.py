@@ -15,26 +15,30 @@ from experiments.bench import Bench
 from experiments.descent_paths import before, exact_matmuls, followed
 from experiments.pytrees import picked, stacked
 from experiments.unlearnability_config import Config
+from experiments.unlearnability_softmax_harm import (
+    Array,
+    harm_of,
+    harm_setup,
+    making,
+    mean_error,
+    model_of,
+)
 from experiments.unlearnability_softmax_world import (
-    Making,
-    SoftmaxLinear,
     Whole,
     World,
     made_worlds,
     vectors,
 )
-from simlab.models import Adapted, Carried, Dense
+from simlab.models import Carried
 from simlab.objectives import distance
-from simlab.optimizers import Sgd
-from simlab.sources import DatasetSource, Source, Tokens
-from simlab.training import Hyper, Setup
+from simlab.sources import DatasetSource, Tokens
+from simlab.training import Hyper
 from theory.unlearnability import (
     answer_loss,
     descent_drift_by_fall,
     descent_drift_ceiling,
     drift_ceiling,
     drift_ceiling_saturating,
-    error_probability,
     loss_change_ceiling,
     resistance_certificate,
     resistance_certificate_descent,
@@ -46,9 +50,6 @@ MODES = ("single samples", "full batches")
 ANY_ORDER, DESCENT, SATURATING, LOSS_OFF = BOUNDS = (
     "any order (i)", "descent (ii)", "saturating", "deactivated loss (iii)",
 )  # fmt: skip
-
-
-Array = jax.Array | np.ndarray
 
 
 class Curves(NamedTuple):
@@ -102,20 +103,6 @@ def kept_steps(config: Config) -> np.ndarray:
     return np.unique(np.round(spaced)).astype(int)
 
 
-def making(config: Config) -> Making:
-    """How the worlds are made."""
-    return Making(
-        config.outputs, config.samples, config.fitted, config.held_out, config.noise,
-        config.loss_off,
-    )  # fmt: skip
-
-
-def model_of(config: Config) -> Adapted:
-    """The softmax-linear model, carrying a matrix of weights."""
-    inner = SoftmaxLinear(config.outputs, config.samples, config.outputs - 1)
-    return Adapted(inner, Dense(("weights",)))
-
-
 def softmax_runs(config: Config, bench: Bench) -> Runs:
     """Runs of every world, one world after the other, in double precision."""
     worlds = made_worlds(making(config), range(config.seed, config.seed + config.seeds))
@@ -146,12 +133,10 @@ def _runs(
     rates = jnp.asarray(config.rates)
     none = jnp.zeros_like(added[:1])
     vector = jnp.concatenate([added, none])
-    setup, source, rows = _training(config, mode, world)
-
     apart = _apart(world)
 
     def one(rate: Array, delta: Array) -> tuple[Curves, jax.Array]:
-        return _curves(config, setup, source, world, rows, delta, rate, key)
+        return _curves(config, mode, world, delta, rate, key)
 
     def judged(rate: Array, run: Curves, errors: Array) -> tuple[Found, jax.Array]:
         return _found(config, mode, apart, rate, run, errors)
@@ -162,18 +147,6 @@ def _runs(
     defended, free = ordered[:, :-1], curves.path[:, -1:]
     above = jnp.where(jnp.isfinite(defended), free - defended, -jnp.inf)
     return Runs(found, jnp.max(above, axis=-1), jnp.mean(errors, axis=-1))
-
-
-def _training(config: Config, mode: str, world: World) -> tuple[Setup, Source, Tokens]:
-    """The setup, the data of its steps, and the harmful rows."""
-    contexts = config.outputs + jnp.arange(config.samples)
-    rows = jnp.stack([contexts, jnp.asarray(world.targets)], axis=1)
-    single = mode == MODES[0]
-    setup = Setup(
-        model_of(config), steps=config.steps + 1, batch=1 if single else len(rows),
-        records=1, warmup=0.0, optimizer=Sgd(), enumerated=False, decay=False,
-    )  # fmt: skip
-    return setup, DatasetSource(rows) if single else Whole(rows), rows
 
 
 def _apart(world: World) -> jax.Array:
@@ -188,37 +161,30 @@ def _apart(world: World) -> jax.Array:
 
 
 def _curves(
-    config: Config,
-    setup: Setup,
-    source: Source,
-    world: World,
-    rows: Tokens,
-    delta: Array,
-    rate: Array,
-    key: jax.Array,
+    config: Config, mode: str, world: World, delta: Array, rate: Array, key: jax.Array
 ) -> tuple[Curves, jax.Array]:
     """One run, and the errors of all samples before it."""
-    model = setup.model
-    assert isinstance(model, Adapted)
-    base = {"features": jnp.asarray(world.features), "weights": jnp.asarray(world.base)}
-    start = Carried(base, {"weights": delta}, jnp.ones(()))
-    targets = rows[:, 1]
-    errors = error_probability(model.apply(start, rows[:, :1])[:, 0], targets)
+    harm, single = harm_of(config, world, delta), mode == MODES[0]
+    rows, targets = harm.rows, harm.rows[:, 1]
+    model = model_of(config)
 
     def see(params: Carried, tokens: Tokens) -> tuple[jax.Array, ...]:
         on = model.apply(params, tokens[:, :1])[:, 0]
         off = model.model.apply(params.base, rows[:, :1])[:, 0]
         return (
-            distance(params.base, base),
-            jnp.mean(errors[tokens[:, 0] - config.outputs]),
+            distance(params.base, harm.start.base),
+            mean_error(config, harm, tokens),
             jnp.mean(answer_loss(on, tokens[:, 1])),
             jnp.mean(answer_loss(off, targets)),
         )
 
     rate = jnp.asarray(rate)
-    hyper = Hyper(rate, jnp.zeros(()), source, None, start)
+    source = DatasetSource(rows) if single else Whole(rows)
+    hyper = Hyper(rate, jnp.zeros(()), source, None, harm.start)
+    setup = harm_setup(config, config.steps, 1 if single else len(rows))
     norms, (drift, used, loss_on, loss_off) = followed(setup, hyper, key, see)
-    return Curves(rate * before(norms), drift, before(used), loss_on, loss_off), errors
+    curves = Curves(rate * before(norms), drift, before(used), loss_on, loss_off)
+    return curves, harm.errors
 
 
 def _ceilings(

@@ -20,10 +20,9 @@ from experiments.unlearnability_bound_softmax import (
     LOSS_OFF,
     MODES,
     SATURATING,
-    making,
-    model_of,
 )
 from experiments.unlearnability_config import APART, Config
+from experiments.unlearnability_softmax_harm import making, model_of
 from experiments.unlearnability_softmax_world import Making, Whole, made_worlds, vectors
 from simlab.models import Carried
 from simlab.optimizers import Sgd
