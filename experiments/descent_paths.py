@@ -1,7 +1,6 @@
 """Training seen from every single step: for bounds that must hold at all of them."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -48,10 +47,3 @@ def before(terms: Float[Array, "*batch step"]) -> Float[Array, "*batch step"]:
     """
     summed = jnp.cumsum(terms[..., :-1], axis=-1)
     return jnp.concatenate([jnp.zeros_like(terms[..., :1]), summed], axis=-1)
-
-
-@contextmanager
-def exact_matmuls() -> Iterator[None]:
-    """Products in the precision of their factors, whatever the device prefers."""
-    with jax.default_matmul_precision("highest"):
-        yield

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.descent_paths import before, exact_matmuls, followed
+from experiments.descent_paths import before, followed
 from experiments.unlearnability_config import Config
 from experiments.unlearnability_softmax_harm import (
     Array,
@@ -50,7 +50,7 @@ def fresh_runs(config: Config) -> Fresh:
         found: Fresh = jax.vmap(of_world)(worlds, added, keys)
         return found
 
-    with jax.enable_x64(True), exact_matmuls():
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         seeds = jnp.arange(first, first + config.repetitions)
         keys = jax.vmap(jax.random.key)(seeds)
         found: Fresh = jax.device_get(

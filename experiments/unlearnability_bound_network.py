@@ -13,7 +13,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from experiments.bench import Bench
-from experiments.descent_paths import exact_matmuls, followed
+from experiments.descent_paths import followed
 from experiments.pytrees import picked, stacked
 from experiments.unlearnability_config import Config, laboratory
 from experiments.vector_arms import Spec, fitted_by_name
@@ -154,7 +154,7 @@ def _links(config: Config, lab: VectorLab, walk: Walk) -> Links:
 
     rate = jnp.asarray(config.rate_network)
     hyper = Hyper(rate, jnp.zeros(()), DatasetSource(walk.rows), None, start)
-    with exact_matmuls():
+    with jax.default_matmul_precision("highest"):
         key = jax.random.wrap_key_data(walk.key)
         norms, seen = followed(setup, hyper, key, see)
     return Links(norm=norms / lab.response, **seen)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from experiments.bench import Bench
-from experiments.descent_paths import before, exact_matmuls, followed
+from experiments.descent_paths import before, followed
 from experiments.pytrees import picked, stacked
 from experiments.unlearnability_config import Config
 from experiments.unlearnability_softmax_harm import (
@@ -116,7 +116,7 @@ def softmax_runs(config: Config, bench: Bench) -> Runs:
         "softmax-linear", config.seeds, 2 * config.steps, already=0, tokens_per_step=1
     )
     rows = []
-    with bar, jax.enable_x64(True), exact_matmuls():
+    with bar, jax.enable_x64(True), jax.default_matmul_precision("highest"):
         for i in range(config.seeds):
             key = jax.random.key(config.seed + i)
             made = jax.device_get(program(picked(worlds, i), added[i], key))
