@@ -15,12 +15,23 @@ def prefix_tokens(model: Model) -> Int[jax.Array, "rows length"]:
 
     Shape: [contexts * vocabulary ** (length - 1), length], contexts slowest.
     """
-    codes = model.vocabulary ** (model.length - 1)
-    powers = model.vocabulary ** np.arange(model.length - 2, -1, -1)
-    outputs = np.arange(codes)[:, None] // powers % model.vocabulary
-    context = model.vocabulary + np.repeat(np.arange(model.contexts), codes)
+    return prefix_rows(model.contexts, model.vocabulary, model.length)
+
+
+def prefix_rows(
+    contexts: int, vocabulary: int, length: int
+) -> Int[jax.Array, "rows length"]:
+    """Every prefix of a world's sequences, as `prefix_tokens` lists those of a model.
+
+    >>> prefix_rows(contexts=1, vocabulary=2, length=2).tolist()
+    [[2, 0], [2, 1]]
+    """
+    codes = vocabulary ** (length - 1)
+    powers = vocabulary ** np.arange(length - 2, -1, -1)
+    outputs = np.arange(codes)[:, None] // powers % vocabulary
+    context = vocabulary + np.repeat(np.arange(contexts), codes)
     return jnp.asarray(
-        np.concatenate([context[:, None], np.tile(outputs, (model.contexts, 1))], 1),
+        np.concatenate([context[:, None], np.tile(outputs, (contexts, 1))], 1),
         jnp.int32,
     )
 
@@ -32,8 +43,14 @@ def prefix_logits(model: Model, params: Params) -> Float[jax.Array, "x node v"]:
     1 + v + ... + v ** (length - 1) of them. Exact because the model is causal: a
     prefix's logits do not depend on what follows it.
     """
-    contexts, vocabulary, length = model.contexts, model.vocabulary, model.length
-    logits = model.apply(params, prefix_tokens(model))
+    return by_prefix(model.apply(params, prefix_tokens(model)), model.contexts)
+
+
+def by_prefix(
+    logits: Float[jax.Array, "rows length v"], contexts: int
+) -> Float[jax.Array, "x node v"]:
+    """Logits at every place of `prefix_rows`, once a prefix, by its node."""
+    length, vocabulary = logits.shape[1:]
     by_depth = [
         logits[:: vocabulary ** (length - 1 - depth), depth].reshape(
             contexts, vocabulary**depth, vocabulary

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float, Int
 
+from simlab.enumeration import by_prefix, prefix_rows
 from simlab.models import Model, Params
 from simlab.sources import Tokens
 
@@ -59,21 +59,6 @@ class Instructions:
         Instructions are no answers: their logits are left out, which conditions the
         law of a token on its being an output. Nodes as in `prefix_logits`; exact.
         """
-        outputs, answer = self.outputs, model.length - 1
-        codes = outputs ** (answer - 1)
-        powers = outputs ** np.arange(answer - 2, -1, -1)
-        answers = np.arange(codes)[:, None] // powers % outputs
-        contexts = model.vocabulary + np.repeat(np.arange(model.contexts), codes)
-        token = np.full_like(contexts, instruction)
-        tokens = np.concatenate(
-            [contexts[:, None], token[:, None], np.tile(answers, (model.contexts, 1))],
-            axis=1,
-        )
-        logits = model.apply(params, jnp.asarray(tokens, jnp.int32))[..., :outputs]
-        by_depth = [
-            logits[:: outputs ** (answer - 1 - depth), 1 + depth].reshape(
-                model.contexts, outputs**depth, outputs
-            )
-            for depth in range(answer)
-        ]
-        return jnp.concatenate(by_depth, axis=1)
+        rows = prefix_rows(model.contexts, self.outputs, model.length - 1)
+        logits = model.apply(params, self.told(rows, instruction))
+        return by_prefix(logits[:, 1:, : self.outputs], model.contexts)
