@@ -12,9 +12,10 @@ from experiments.arena_runs import Entrant
 from experiments.arena_worlds import ArenaLaws
 from experiments.labels import Variable, labelled
 from experiments.pytrees import picked
+from experiments.stored_laws import stored_law
 from simlab.defences import Arm
 from simlab.evaluation import exact_gap
-from theory.laws import Law, World
+from theory.laws import World
 from theory.tradeoff import frontier, frontier_points
 
 NATS = "nats per sequence"
@@ -173,10 +174,7 @@ def read(
 def limits(data: xr.Dataset) -> np.ndarray:
     """F(G_s): the least capability gap that any policy of this safety gap can have."""
     with jax.enable_x64(True):
-        safety, capability = (
-            Law(data[f"{name}_contexts"].values, data[f"{name}_outputs"].values)
-            for name in ("safety", "capability")
-        )
+        safety, capability = (stored_law(data, n) for n in ("safety", "capability"))
         world = World(safety, safety, capability)
         safe = np.asarray(data["gap_safety"].transpose(*CELLS).values, np.float64)
         # One row of bisections at a time: together they need gigabytes.
