@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Bool
 
 from simlab.sources.protocol import Leaf, LogProbs, Tokens
 
@@ -29,14 +30,16 @@ class DatasetSource:
 
     def log_context(self, tokens: Tokens) -> LogProbs:
         """Log of the share of rows with this context."""
-        return jnp.log(jnp.mean(self._same_context(tokens), axis=-1))
+        return jnp.log(jnp.mean(same_context(tokens, self.rows), axis=-1))
 
     def log_prob(self, tokens: Tokens) -> LogProbs:
         """Log of the share of equal rows among those with this context."""
-        context = self._same_context(tokens)
+        context = same_context(tokens, self.rows)
         equal = jnp.all(tokens[:, None, :] == self.rows, axis=-1)
         return jnp.log(jnp.sum(equal, axis=-1)) - jnp.log(jnp.sum(context, axis=-1))
 
-    def _same_context(self, tokens: Tokens) -> jax.Array:
-        same: jax.Array = tokens[:, None, 0] == self.rows[:, 0]
-        return same
+
+def same_context(tokens: Tokens, rows: Leaf) -> Bool[jax.Array, "_ n"]:
+    """Which of the rows [n, 1 + length] has the context of each of the tokens."""
+    same: jax.Array = tokens[:, None, 0] == rows[:, 0]
+    return same

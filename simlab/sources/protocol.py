@@ -54,3 +54,17 @@ def inverse_cdf(
     # In low precision u * c_k can round up to c_k: take the last category with mass.
     last = jnp.sum(cumulative < cumulative[..., -1:], axis=-1)
     return jnp.minimum(index, last)
+
+
+def bisected(
+    cumulative: Leaf, uniform: Float[jax.Array, " draws"]
+) -> Int[jax.Array, " draws"]:
+    """`inverse_cdf` of many draws from one law, by bisection; cumulative [k].
+
+    >>> bisected(jnp.array([0.0, 0.5, 1.0, 1.0]), jnp.array([0.2, 0.7])).tolist()
+    [1, 2]
+    """
+    index = jnp.searchsorted(cumulative, uniform * cumulative[-1], side="right")
+    # As there: a draw can round up to the total.
+    last = jnp.searchsorted(cumulative, cumulative[-1], side="left")
+    return jnp.minimum(index, last)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from simlab.sources.protocol import Leaf, LogProbs, Tokens
+from simlab.sources.protocol import Leaf, LogProbs, Tokens, bisected
 
 _Floats = jax.Array | np.ndarray
 
@@ -68,13 +68,8 @@ class TabularSource:
 
     def sample(self, key: jax.Array, count: int) -> Tokens:
         """Draws by the inverse of the joint cumulative sum."""
-        scaled = jax.random.uniform(key, (count,)) * self.cumulative[-1]
-        cell = jnp.searchsorted(self.cumulative, scaled, side="right")
-        # In float32 a draw can round up to the total: the last cell that has mass.
-        last = jnp.searchsorted(self.cumulative, self.cumulative[-1], side="left")
-        context, code = jnp.divmod(
-            jnp.minimum(cell, last), self.vocabulary**self.length
-        )
+        cell = bisected(self.cumulative, jax.random.uniform(key, (count,)))
+        context, code = jnp.divmod(cell, self.vocabulary**self.length)
         outputs = code[:, None] // self._powers() % self.vocabulary
         return jnp.concatenate([self.vocabulary + context[:, None], outputs], axis=1)
 
