@@ -137,6 +137,13 @@ def divergence_between(
     """
     ours = response_log_probs(model, params, tokens, response)
     theirs = response_log_probs(model, base, tokens, response)
+    return divergence_along(ours, theirs)
+
+
+def divergence_along(
+    ours: Float[jax.Array, "n response v"], theirs: Float[jax.Array, "n response v"]
+) -> LogProbs:
+    """sum_t KL(p || q) of every row, from the logarithms of both, all finite."""
     return jnp.sum(jnp.exp(ours) * (ours - theirs), axis=(1, 2))
 
 

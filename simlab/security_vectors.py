@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from simlab.judges import response_log_probs
+from simlab.judges import divergence_along, response_log_probs
 from simlab.models import Adapted, Carried, Carrier, Model, Part, squared_norms
 from simlab.objectives import PairLoss, sequence_losses
 from simlab.optimizers import ADAM, SGD, Optimizer
@@ -152,7 +152,7 @@ def vector_divergence(
     base = jax.lax.stop_gradient(params.base)
     off = response_log_probs(model.model, base, tokens, outputs)
     on = response_log_probs(model, params, tokens, outputs)
-    return jnp.mean(jnp.sum(jnp.exp(off) * (off - on), axis=(1, 2)))
+    return jnp.mean(divergence_along(off, on))
 
 
 def fit_security_vector(
