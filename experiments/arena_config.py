@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.arena_attacks import ATTACKS, REFERENCE
 from experiments.arena_worlds import WorldSize
-from experiments.validation import at_least, confidence, positive
+from experiments.validation import at_least, confidence, positive, share
 from simlab.defences import Arm, Lab, roster
 from simlab.instructions import Instructions
 from simlab.models import Transformer
@@ -54,7 +54,7 @@ class Config:
             positive(self, name, "did you pass its logarithm?")
         confidence(self, "level")
         for name in ("overlap", "conflict", "lost"):
-            _share(self, name)
+            share(self, name)
         _named(self.defences, tuple(roster()), ESSENTIAL, "defence")
         _named(self.attacks, tuple(ATTACKS), (REFERENCE,), "attack")
         judged = range(self.seed, self.seed + self.seeds)
@@ -64,13 +64,6 @@ class Config:
                 "must be tuned on worlds that judge nothing"
             )
         laboratory(self)  # the model and the training check themselves
-
-
-def _share(config: Config, name: str) -> None:
-    """Raises ValueError unless the field is in [0, 1]."""
-    value = getattr(config, name)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name}={value} must be in [0, 1]; did you pass percent?")
 
 
 def _named(

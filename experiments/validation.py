@@ -18,6 +18,15 @@ def at_least(config: Any, least: dict[str, int]) -> None:
             raise ValueError(f"{name}={getattr(config, name)} must be >= {bound}")
 
 
+def share(config: Any, name: str) -> None:
+    """Raises ValueError unless the field is in [0, 1]."""
+    value = getattr(config, name)
+    if not 0 <= value <= 1:
+        raise ValueError(
+            f"{name}={value} must be in [0, 1]: a share; did you pass percent?"
+        )
+
+
 def shares(config: Any, name: str) -> None:
     """Raises ValueError unless the field holds different numbers of [0, 1]."""
     values = getattr(config, name)

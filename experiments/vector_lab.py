@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.pytrees import stacked
-from experiments.validation import at_least, confidence, positive
+from experiments.validation import at_least, confidence, positive, share
 from simlab.models import Carrier, LowRank, Positions, Transformer
 from simlab.optimizers import Adam, Optimizer, Sgd
 from simlab.security_vectors import VectorFit
@@ -84,11 +84,7 @@ class VectorLab:
                 f"records={self.records}"
             )
         for name in ("unlearned", "kept", "learned"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
-                    f"{name}={getattr(self, name)} must be in [0, 1]: a share; did you "
-                    "pass percent?"
-                )
+            share(self, name)
         confidence(self, "level")
         prompts, wanted = self.digits**self.response, sum(_sizes(self).values())
         if wanted > prompts:
