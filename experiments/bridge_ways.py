@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from experiments.lifecycle import ORIGINAL, PREFERRED, pretraining, pure, toward, tuning
-from experiments.pytrees import picked
+from experiments.pytrees import folded, picked
 from simlab.judges import Exam, style_divergences
 from simlab.models import Adapted, Carried, LowRank, Model, Params, carried, gated
 from simlab.optimizers import Adam, Optimizer, Sgd
@@ -180,7 +180,7 @@ def _blocks(config: "Config", harmful: StyledSource, key: jax.Array) -> Exam:
     rows = harmful.sample(key, config.blocks * config.block_rows)
     laws = harmful.following(rows)[:, ORIGINAL]
     shape = (config.blocks, 1, config.block_rows)
-    return Exam(*(x.reshape(*shape, *x.shape[1:]) for x in (rows, laws)))
+    return folded(Exam(rows, laws), shape)
 
 
 def _forces(

@@ -32,6 +32,16 @@ def repeated(tree: Tree, count: int) -> Tree:
     return copies
 
 
+def folded(tree: Tree, shape: tuple[int, ...]) -> Tree:
+    """Every leaf with its leading axis cut into axes of these sizes.
+
+    >>> folded({"weight": np.zeros((6, 5))}, (2, 3))["weight"].shape
+    (2, 3, 5)
+    """
+    cut: Tree = jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), tree)
+    return cut
+
+
 def stacked(trees: Sequence[Tree]) -> Tree:
     """Trees of equal shapes along a new leading axis, on the host.
 

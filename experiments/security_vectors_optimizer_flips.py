@@ -12,7 +12,7 @@ import numpy as np
 
 from experiments.bench import Bench
 from experiments.labels import Variable
-from experiments.pytrees import picked, stacked
+from experiments.pytrees import folded, picked, stacked
 from experiments.vector_lab import (
     Rows,
     VectorLab,
@@ -88,18 +88,14 @@ def flips(
         for i in range(lab.seeds)
         for dose in doses
     ]
-    done = bench.sweep(
+    done: Flip = bench.sweep(
         f"flips, {optimizer}",
         lambda way: _until_flipped(setup, way, every),
         (stacked(ways),),
         steps=most,
         tokens_per_step=lab.batch * (1 + setup.model.length),
     )
-    shape = lab.seeds, len(doses)
-    folded: Flip = jax.tree.map(
-        lambda leaf: np.asarray(leaf).reshape(*shape, *np.shape(leaf)[1:]), done
-    )
-    return folded
+    return folded(done, (lab.seeds, len(doses)))
 
 
 def _until_flipped(setup: Setup, way: Way, every: int) -> Flip:

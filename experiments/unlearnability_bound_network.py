@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from experiments.bench import Bench
 from experiments.descent_paths import followed
-from experiments.pytrees import picked, stacked
+from experiments.pytrees import folded, picked, stacked
 from experiments.unlearnability_config import Config, laboratory
 from experiments.vector_arms import Spec, fitted_by_name
 from experiments.vector_lab import (
@@ -108,15 +108,14 @@ def network_runs(config: Config, bench: Bench) -> Networks:
         for i in range(lab.seeds)
         for gate in (1.0, 0.0)
     ]
-    found = bench.sweep(
+    found: Links = bench.sweep(
         "harm, step by step",
         lambda walk: _links(config, lab, walk),
         (stacked(walks),),
         steps=config.network_steps,
         tokens_per_step=config.network_batch * transformer(lab).length,
     )
-    shape = (lab.seeds, len(ARMS))
-    links: Links = jax.tree.map(lambda x: x.reshape(*shape, *x.shape[1:]), found)
+    links = folded(found, (lab.seeds, len(ARMS)))
     answers = fitted.held_out
     return Networks(links, np.asarray(answers.error), np.asarray(answers.loss))
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.bench import Bench
-from experiments.pytrees import picked
+from experiments.pytrees import folded, picked
 from experiments.vector_lab import (
     ADAM,
     LARGE_EPS,
@@ -225,11 +225,7 @@ def tuned_arms(
     tunes = [tune(i, arm) for i in range(lab.seeds) for arm in arms.values()]
     title = name or f"fine-tuning, {optimizer}"
     done = tuned_models(lab, bench, title, optimizer, carrier or Dense(), tunes)
-    shape = lab.seeds, len(arms)
-    folded: Tuned = jax.tree.map(
-        lambda leaf: np.asarray(leaf).reshape(*shape, *np.shape(leaf)[1:]), done
-    )
-    return folded
+    return folded(done, (lab.seeds, len(arms)))
 
 
 def _key(raw: np.ndarray) -> jax.Array:
