@@ -26,19 +26,10 @@ from experiments.security_vectors_optimizer_table import (
     table_readings,
 )
 from experiments.validation import at_least, positive
-from experiments.vector_arms import (
-    ZERO,
-    Arm,
-    Spec,
-    dense,
-    fitted_by_name,
-    tuned_arms,
-    zero_of,
-)
-from experiments.vector_lab import ACCELERATOR, ADAM, SGD, SMOKE, VectorLab, vector_fit
+from experiments.vector_arms import ZERO, Arm, Spec
+from experiments.vector_lab import ACCELERATOR, ADAM, SGD, SMOKE, VectorLab
 from experiments.vector_readings import arm_readings, axes, fit_readings
-from experiments.vector_study import raised_in
-from simlab.models import LowRank
+from experiments.vector_study import Study, carried_out, raised_in
 
 SECURITY = "security"
 
@@ -156,30 +147,22 @@ def predict(config: Config) -> xr.Dataset:
 
 def simulate(config: Config, bench: Bench) -> xr.Dataset:
     """The table; the transformer's fine-tunes; its flips."""
-    rows, bases = raised_in(config, bench)
-    fit = vector_fit(config)
-    carrier = fit.carrier
-    assert isinstance(carrier, LowRank)
-    fitted = fitted_by_name(config, bench, fit, bases, rows, {SECURITY: Spec()})
-    vector = dense(carrier, fitted[SECURITY].vector)
-    vectors = {SECURITY: vector, ZERO: zero_of(vector)}
-    tuned = {
-        name: tuned_arms(config, bench, bases, rows, vectors, arms(config), name)
-        for name in OPTIMIZERS
-    }
+    raised = raised_in(config, bench)
+    study = Study({SECURITY: Spec()}, arms(config), optimizers=OPTIMIZERS)
+    done = carried_out(config, bench, study, raised)
     rates = {SGD: config.rate_flip_sgd, ADAM: config.rate_flip_adam}
     found = {
         name: flips(
             config, bench, name, rate, config.doses, config.flip_every,
-            config.flip_most, bases, rows, vector,
+            config.flip_most, raised.bases, raised.rows, done.vectors[SECURITY],
         )
         for name, rate in rates.items()
     }  # fmt: skip
     return labelled(
         {
             **table_readings(table(config)),
-            **arm_readings(config, tuned),
-            **fit_readings(fitted),
+            **arm_readings(config, done.tuned),
+            **fit_readings(done.fitted),
             **flip_readings(config, found, config.flip_every),
         },
         axes(config, OPTIMIZERS, list(arms(config)), [SECURITY])

@@ -12,6 +12,7 @@ from experiments.vector_arms import (
     ZERO,
     Arm,
     Spec,
+    Vectors,
     dense,
     fitted_by_name,
     random_of,
@@ -20,7 +21,7 @@ from experiments.vector_arms import (
 )
 from experiments.vector_lab import ADAM, SGD, Rows, VectorLab, rows_of, vector_fit
 from experiments.vector_readings import arm_readings, axes, fit_readings
-from experiments.vector_runs import aligned_bases
+from experiments.vector_runs import Fitted, Tuned, aligned_bases
 from simlab.models import LowRank, Params
 from simlab.security_vectors import VectorFit
 
@@ -51,6 +52,17 @@ def raised_in(lab: VectorLab, bench: Bench) -> Raised:
     return Raised(rows_of(lab), aligned_bases(lab, bench))
 
 
+class Studied(NamedTuple):
+    """What came of a study: fits by vector, vectors as arms carry them, runs.
+
+    `tuned` by optimiser; leaves [seed, ...] of vectors, [seed, arm, ...] of runs.
+    """
+
+    fitted: Mapping[str, Fitted]
+    vectors: Vectors
+    tuned: Mapping[str, Tuned]
+
+
 def studied(
     lab: VectorLab,
     bench: Bench,
@@ -67,16 +79,32 @@ def studied(
     were not fitted; `label` tells the sweeps, arms and vectors of several
     studies apart.
     """
-    fit = fit or vector_fit(lab)
     grown = raised or raised_in(lab, bench)
+    done = carried_out(lab, bench, study, grown, fit=fit, extra=extra, label=label)
+    return labelled(
+        {**arm_readings(lab, done.tuned), **fit_readings(done.fitted)},
+        axes(
+            lab, list(done.tuned), [label + name for name in study.arms],
+            [label + name for name in study.specs],
+        ),
+    )  # fmt: skip
+
+
+def carried_out(
+    lab: VectorLab,
+    bench: Bench,
+    study: Study,
+    raised: Raised,
+    *,
+    fit: VectorFit | None = None,
+    extra: Mapping[str, Any] | None = None,
+    label: str = "",
+) -> Studied:
+    """The fits and the runs of a study, for those who read them otherwise."""
+    fit = fit or vector_fit(lab)
+    rows, bases = raised
     fitted = fitted_by_name(
-        lab,
-        bench,
-        fit,
-        grown.bases,
-        grown.rows,
-        study.specs,
-        f"{label}vectors",
+        lab, bench, fit, bases, rows, study.specs, f"{label}vectors"
     )
     raw: dict[str, Any] = {name: one.vector for name, one in fitted.items()}
     raw |= extra or {}
@@ -88,19 +116,13 @@ def studied(
         raw = {name: dense(carrier, vector) for name, vector in raw.items()}
     tuned = {
         name: tuned_arms(
-            lab, bench, grown.bases, grown.rows, raw, study.arms, name,
+            lab, bench, bases, rows, raw, study.arms, name,
             None if isinstance(carrier, LowRank) else carrier,
             name=f"{label}fine-tuning, {name}",
         )
         for name in study.optimizers
     }  # fmt: skip
-    return labelled(
-        {**arm_readings(lab, tuned), **fit_readings(fitted)},
-        axes(
-            lab, list(tuned), [label + name for name in study.arms],
-            [label + name for name in study.specs],
-        ),
-    )  # fmt: skip
+    return Studied(fitted, raw, tuned)
 
 
 def joined(studies: Sequence[xr.Dataset]) -> xr.Dataset:
