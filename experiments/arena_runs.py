@@ -1,4 +1,9 @@
-"""The arena's runs: guards are prepared, then users train them, many to a program."""
+"""The arena's runs: guards are prepared, then users train them, many to a program.
+
+Chunks are full, of however few runs: tuning and fighting are then of one shape, and the
+second finds the first's program in the compilation cache, which saves more than the
+padding costs.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -49,7 +54,7 @@ def prepared(
         places.setdefault(entrant.arm.defence, []).append(place)
     guards, order = [], []
     for number, (defence, own) in enumerate(places.items()):
-        mine = [entrants[place] for place in _filled(own, bench)]
+        mine = [entrants[place] for place in own]
         knobs = stacked([_numbers(one.arm.knobs(one.setting)) for one in mine])
         seed = np.array([one.seed for one in mine])
         inputs = (picked(begun.base, seed), picked(begun.known, seed), knobs)
@@ -59,21 +64,13 @@ def prepared(
             (*inputs, jax.vmap(jax.random.fold_in, (0, None))(keys[seed], 1)),
             steps=getattr(defence, "steps", 1),
             tokens_per_step=getattr(defence, "batch", 1) * lab.model.length,
+            chunk=bench.chunk,
         )
-        guards.append(picked(guard, slice(len(own))))
+        guards.append(guard)
         order.extend(own)
     back = np.argsort(order)
     whole: Guard = jax.tree.map(lambda *ls: np.concatenate(ls)[back], *guards)
     return whole
-
-
-def _filled(places: list[int], bench: Bench) -> list[int]:
-    """The places, the last one repeated until they fill a chunk.
-
-    Tuning and fighting are then of one shape: the second finds the first's program in
-    the compilation cache, which saves more than the runs cost.
-    """
-    return places + [places[-1]] * max(bench.chunk - len(places), 0)
 
 
 def _preparation(lab: Lab, defence: Defence) -> Any:
@@ -110,7 +107,7 @@ def fought(
         places.setdefault(kind, []).append(place)
     found, order = [], []
     for number, ((regime, optimizer), own) in enumerate(places.items()):
-        mine = [bouts[place] for place in _filled(own, bench)]
+        mine = [bouts[place] for place in own]
         seed = np.array([entrants[bout.entrant].seed for bout in mine])
         attack = np.array([bout.attack for bout in mine])
         streams = jax.vmap(lambda key, i: jax.random.fold_in(key, 2 + i))(
@@ -128,8 +125,9 @@ def fought(
             inputs,
             steps=lab.steps,
             tokens_per_step=(lab.batch + lab.batch_own) * lab.model.length,
+            chunk=bench.chunk,
         )
-        found.append(logits[: len(own)])
+        found.append(logits)
         order.extend(own)
     whole: np.ndarray = np.concatenate(found)[np.argsort(order)]
     return whole
