@@ -154,9 +154,8 @@ class Steering:
 
     def init(self, model: Model, key: jax.Array) -> Vector:
         """Zeros."""
-        shapes = {k: v for k, v in _sites(model).items() if k.endswith(".residual")}
-        wanted = [f"blocks.{layer}.residual" for layer in self.layers]
-        return {k: jnp.zeros(shapes[k]) for k in selected(wanted, list(shapes))}
+        streams = stream_sites(model, self.layers)
+        return {name: jnp.zeros(shape) for name, shape in streams.items()}
 
     def edited(
         self, params: Params, vector: Vector, gate: Scalar
@@ -240,6 +239,16 @@ def selected(targets: Sequence[str], names: Sequence[str]) -> list[str]:
         )
     chosen = {name for found in hits.values() for name in found}
     return [name for name in names if name in chosen]
+
+
+def stream_sites(model: Model, layers: Sequence[int]) -> dict[str, tuple[int, ...]]:
+    """The residual stream after each of these layers: its site and shape.
+
+    Errors: ValueError for a layer that the model lacks.
+    """
+    shapes = {k: v for k, v in _sites(model).items() if k.endswith(".residual")}
+    wanted = [f"blocks.{layer}.residual" for layer in layers]
+    return {name: shapes[name] for name in selected(wanted, list(shapes))}
 
 
 def mean_difference(

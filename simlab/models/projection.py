@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from simlab.models.carriers import Scalar, Vector, selected
-from simlab.models.edits import Editable, Edits, Projector
+from simlab.models.carriers import Scalar, Vector, stream_sites
+from simlab.models.edits import Edits, Projector
 from simlab.models.matrices import Tables
 from simlab.models.protocol import Model, Params
 
@@ -32,12 +32,9 @@ class Projection:
 
     def init(self, model: Model, key: jax.Array) -> Vector:
         """Zeros."""
-        sites = model.sites() if isinstance(model, Editable) else {}
-        shapes = {k: v for k, v in sites.items() if k.endswith(".residual")}
-        wanted = [f"blocks.{layer}.residual" for layer in self.layers]
         return {
-            name: jnp.zeros((*shapes[name], self.directions))
-            for name in selected(wanted, list(shapes))
+            name: jnp.zeros((*shape, self.directions))
+            for name, shape in stream_sites(model, self.layers).items()
         }
 
     def edited(
