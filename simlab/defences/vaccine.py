@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from simlab.defences.immunised import kept_rows, unit_length
-from simlab.models import Editable, Edits, Params
+from simlab.models import Adapted, Editable, Params, Part, Steering, carried
 from simlab.objectives import PairLoss, sequence_losses
 from simlab.sources import Tokens
 from simlab.training import Batch, Hyper, Setup
@@ -49,30 +49,5 @@ def shifted_losses(
     model: Editable, params: Params, tokens: Tokens, shifts: Any, scored: int | None
 ) -> Float[Array, " n"]:
     """`sequence_losses` of a model whose activations are shifted, one shift a row."""
-    return sequence_losses(_Shifted(model, shifts), params, tokens, scored)
-
-
-@dataclass(frozen=True, eq=False)
-class _Shifted:
-    """A model with edits in place; lives within one trace."""
-
-    model: Editable
-    shifts: Any
-
-    @property
-    def vocabulary(self) -> int:
-        return self.model.vocabulary
-
-    @property
-    def contexts(self) -> int:
-        return self.model.contexts
-
-    @property
-    def length(self) -> int:
-        return self.model.length
-
-    def init(self, key: jax.Array) -> Params:
-        return self.model.init(key)
-
-    def apply(self, params: Params, tokens: Tokens) -> Float[Array, "b l v"]:
-        return self.model.apply(params, tokens, Edits(self.shifts, {}))
+    steered = Adapted(model, Steering(tuple(range(len(shifts)))), Part.BOTH)
+    return sequence_losses(steered, carried(params, shifts), tokens, scored)
