@@ -44,9 +44,7 @@ class Config(VectorLab):
     table_rate: float = 5e-4  # learning rate of a logit
     table_steps: int = 160_000  # SGD's rate is raised where it would need more
     table_most: int = 400_000  # steps after which a table's run is cut off
-    forgotten: float = (
-        1.1  # Adam's steps to flip, last shift over last but one: at most
-    )
+    forgotten: float = 1.1  # Adam's steps to flip, last shift over one before: at most
     restored: float = 2.0  # the same of Adam with a large eps: at least
     batch: int = 32  # rows a step of a fit and of fine-tuning
     tune_steps: int = 1200  # steps of fine-tuning at a constant rate
