@@ -59,7 +59,7 @@ class VectorLab:
     batch: int = 50  # rows a step of a fit and of fine-tuning
     tune_samples: int = 1000  # rows of each kind in fine-tuning data
     tune_steps: int = 600  # steps of fine-tuning at a constant rate
-    rate_sgd: float = 0.0075  # learning rate of SGD in fine-tuning; see below
+    rate_sgd: float = 0.0075  # learning rate of SGD in fine-tuning; see above
     rate_adam: float = 3e-4  # learning rate of Adam in fine-tuning
     records: int = 3  # moments of fine-tuning at which models are measured
     held_out: int = 256  # held-out rows of each kind
