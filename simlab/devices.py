@@ -1,11 +1,17 @@
 """The machine: the one place, beside the tests, that sets JAX's global options."""
 
+import functools
 import importlib.metadata
 import os
 import platform
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "xarray")
 
@@ -23,6 +29,76 @@ def configure(*, cache: bool = True, cores: int | None = None) -> None:
         directory = cache_directory()
         jax.config.update("jax_compilation_cache_dir", str(directory))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Which processes belong together: all of it is known on a TPU pod or to SLURM.
+
+    Elsewhere `coordinator` is HOST:PORT of process 0, and processes count from 0.
+    """
+
+    coordinator: str | None = None
+    processes: int | None = None
+    process_id: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [self.coordinator, self.processes, self.process_id]
+        if None in given and any(value is not None for value in given):
+            raise ValueError(
+                f"coordinator={self.coordinator} processes={self.processes} "
+                f"process_id={self.process_id}: give all three, or none where a TPU "
+                "pod or SLURM knows them"
+            )
+        if not 0 <= (self.process_id or 0) < (self.processes or 1):
+            raise ValueError(
+                f"process_id={self.process_id} must be in [0, processes - 1] for "
+                f"processes={self.processes}: processes count from 0"
+            )
+
+
+def join(cluster: Cluster, patience: int = 60) -> None:
+    """Makes this process one of several; call it before anything computes.
+
+    A process that says nothing for `patience` seconds is taken for lost, and ends the
+    others. Errors: ValueError where nothing tells which processes belong together.
+    """
+    try:
+        jax.distributed.initialize(
+            cluster.coordinator,
+            cluster.processes,
+            cluster.process_id,
+            heartbeat_timeout_seconds=patience,
+        )
+    except ValueError as error:
+        raise ValueError(
+            "this is no TPU pod and no SLURM job, so processes cannot find each other: "
+            "give --coordinator HOST:PORT, --processes and --process-id"
+        ) from error
+
+
+@functools.cache
+def matmul_rate(width: int = 1024, seconds: float = 0.2) -> float:
+    """Measured floating-point operations per second of float32 matrix products.
+
+    Of all devices of this process at once, each with products of [width, width] in
+    full precision for at least so many seconds: the best of what is repeated.
+    """
+    square = np.ones((width, width), np.float32) / width
+    placed = [jax.device_put(square, device) for device in jax.local_devices()]
+    product = jax.jit(lambda x: jnp.dot(x, x, precision="highest"))
+    with ThreadPoolExecutor(len(placed)) as threads:
+
+        def once() -> float:
+            begin = time.perf_counter()
+            list(threads.map(lambda x: product(x).block_until_ready(), placed))
+            return time.perf_counter() - begin
+
+        once()
+        times = [once()]
+        while sum(times) < seconds:
+            times.append(once())
+    return 2.0 * width**3 * len(placed) / min(times)
 
 
 def usable_cores() -> int:

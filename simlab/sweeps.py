@@ -1,25 +1,22 @@
 """Many runs from one compilation, in chunks that a cut-off sweep need not repeat."""
 
-import enum
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, PartitionSpec
 
-from simlab.training import Hyper, Setup, Trace, run
+from simlab import processes
+from simlab.executors import Costs, Executor, Stage, default_executor, placement
+from simlab.memory import ExhaustedError, free_bytes
+from simlab.placement import Placement, Stacked, Task
+from simlab.stretches import Keeper, Loop, Stretched, Watch, host_tree
+from simlab.training import Setup, Training
 
-Stacked = Any
-"""A pytree whose leaves have a leading axis of runs."""
-
-Task = Callable[..., Any]
-"""One run: from its inputs to a pytree of results."""
+__all__ = ["Axis", "Bar", "Executor", "Grid", "PartStore", "Plan", "SweepReport"]
+__all__ += ["default_executor", "rounded_chunk", "run_task", "sweep"]
 
 
 @dataclass(frozen=True)
@@ -70,43 +67,6 @@ class Grid:
         }
 
 
-class Executor(enum.Enum):
-    """How the runs of a chunk share a machine.
-
-    MAP: one after the other on every device; equal to single runs, bit for bit, on any
-    number of devices.
-    VMAP: all at once on every device; equal to rounding (about 1e-6), made for
-    accelerators, where one toy alone leaves the machine idle.
-    """
-
-    MAP = "map"
-    VMAP = "vmap"
-
-
-def default_executor() -> Executor:
-    """MAP on CPUs, VMAP on accelerators."""
-    return Executor.MAP if jax.default_backend() == "cpu" else Executor.VMAP
-
-
-def mapped(task: Task) -> Task:
-    """`task` over a leading axis of runs, one run after the other, on one device."""
-    return lambda *inputs: jax.lax.map(lambda each: task(*each), inputs)
-
-
-def vmapped(task: Task, devices: Sequence[jax.Device]) -> Task:
-    """`task` over a leading axis of runs, all at once, dealt to the devices in blocks.
-
-    The number of runs must be a multiple of the number of devices.
-    """
-    mesh = Mesh(np.asarray(devices), ("run",), axis_types=(AxisType.Auto,))
-    by_run = PartitionSpec("run")
-    # Runs are independent: there is nothing to reduce over the mesh. With check_vma the
-    # gradients of parameters that start as constants would be summed over it.
-    return jax.shard_map(
-        jax.vmap(task), mesh=mesh, in_specs=by_run, out_specs=by_run, check_vma=False
-    )
-
-
 @runtime_checkable
 class PartStore(Protocol):
     """Where finished chunks are kept, so that a cut-off sweep can go on."""
@@ -127,28 +87,33 @@ class Bar(Protocol):
 
 
 @dataclass
-class SweepReport:
+class SweepReport(Costs):
     """What a sweep cost."""
 
     runs: int = 0
     runs_found: int = 0
-    compilations: int = 0
-    seconds_compiling: float = 0.0
-    seconds_running: float = 0.0
     devices: int = 1
+    processes: int = 1
     executor: str = ""
     chunk: int = 0
+    batch: int = 0  # runs at once: a chunk, or less where memory is short
 
-    def describe(self, plan: "Plan", runs: int, devices: int, chunk: int) -> None:
+    def describe(self, plan: "Plan", place: Placement, runs: int, chunk: int) -> None:
         """Notes how a sweep of `runs` is dealt out."""
         self.runs += runs
-        self.devices, self.chunk = devices, chunk
-        self.executor = plan.executor.value
+        self.executor, self.chunk, self.batch = plan.executor.value, chunk, chunk
+        self.processes = jax.process_count()
+        self.devices = place.units if plan.executor is not Executor.VMAP else 1
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a sweep is carried out; none of it changes a result under MAP."""
+    """How a sweep is carried out; none of it changes a result under MAP.
+
+    `devices` are those of this process, none: all it has; `data` of them share each
+    run under SHARDED. A chunk is what `parts` keep; `keeper` keeps the state of one
+    in flight. `free` tells the bytes that a batch may use on a device.
+    """
 
     executor: Executor = Executor.MAP
     devices: tuple[jax.Device, ...] = ()
@@ -157,29 +122,20 @@ class Plan:
     parts: PartStore | None = None
     bar: Bar | None = None
     report: SweepReport = field(default_factory=SweepReport)
+    name: str = "sweep"  # under which states in flight are kept
+    keeper: Keeper | None = None
+    watch: Watch = field(default_factory=Watch)
+    data: int = 1
+    free: Callable[[jax.Device], float] = free_bytes
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
             raise ValueError(f"chunk={self.chunk} must be >= 1 run")
 
-
-@contextmanager
-def counted_compilations(report: SweepReport) -> Iterator[None]:
-    """Adds to `report` every program that XLA compiles meanwhile, and its seconds.
-
-    A program found in the persistent cache counts too, with its short loading time.
-    """
-
-    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
-        if event == "/jax/core/compile/backend_compile_duration":
-            report.compilations += 1
-            report.seconds_compiling += duration_secs
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
+    @property
+    def place(self) -> Placement:
+        """Where the runs are put."""
+        return placement(self.executor, self.devices, self.data)
 
 
 def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
@@ -187,108 +143,151 @@ def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
 
     Chunks all have one shape (the last is padded by repeating its last run), so the
     whole sweep compiles once (MAP: once for each device, at the same time); a chunk
-    that `plan.parts` holds is not run again.
+    that `plan.parts` holds is not run again. Several processes are given the same
+    inputs, share the runs, and all get the whole. Errors: ValueError for a plan that
+    does not fit the machine; ProcessLostError.
     """
-    devices = plan.devices or tuple(jax.local_devices())
+    place = plan.place
     runs = len(jax.tree.leaves(inputs)[0])
     most = plan.chunk if plan.padded else min(plan.chunk, runs)
-    chunk = rounded_chunk(most, len(devices))
-    plan.report.describe(plan, runs, len(devices), chunk)
-    program = _Program(task, plan.executor, devices, plan.report)
+    chunk = rounded_chunk(most, place.units)
+    plan.report.describe(plan, place, runs, chunk)
+    program = _Program(task, place, plan, chunk)
     pieces = []
-    for index, first in enumerate(range(0, runs, chunk)):
-        real = min(chunk, runs - first)
-        found = plan.parts.read(index) if plan.parts else None
+    for first in range(0, runs, chunk):
+        last = min(first + chunk, runs)
+        found = program.found(first, last)
         if found is None:
-            take = np.minimum(np.arange(first, first + chunk), runs - 1)
-            batch = jax.tree.map(lambda leaf, take=take: leaf[take], inputs)
-            found = _named(program(*batch), real)
-            if plan.parts:
-                plan.parts.write(index, found)
-            if plan.bar:
-                plan.bar.advance(real)
+            found = _named(program(_rows(inputs, np.arange(first, last)), first))
+            program.keep(found, first, last)
+            plan.watch.stopped()
         else:
-            plan.report.runs_found += real
+            plan.report.runs_found += last - first
         pieces.append(found)
-    shapes = jax.eval_shape(task, *jax.tree.map(lambda leaf: leaf[0], inputs))
+    shapes = jax.eval_shape(task, *_rows(inputs, 0))
     return _restored(pieces, shapes)
 
 
-def run_task(setup: Setup) -> Callable[[Hyper, jax.Array], Trace]:
+def run_task(setup: Setup) -> Training:
     """`run` with its static half filled in: the usual task of a sweep."""
-    return lambda hyper, key: run(setup, hyper, key)
+    return Training(setup)
 
 
-def rounded_chunk(runs: int, devices: int) -> int:
-    """The least multiple of `devices` that holds `runs`.
+def rounded_chunk(runs: int, units: int) -> int:
+    """The least multiple of `units` that holds `runs`.
 
     >>> rounded_chunk(5, 2)
     6
     """
-    return -(-runs // devices) * devices
+    return -(-runs // units) * units
+
+
+SPAN = "span of runs"
+"""Beside the arrays of a part: its first run, its last one plus 1, the runs at once."""
 
 
 class _Program:
-    """A chunk's program, compiled on its first call, its costs added to a report.
+    """A task for chunks of runs, from host to host, with the store of its chunks.
 
-    MAP compiles the same single-device program for every device and runs each in its
-    own thread: one program partitioned over devices would round differently from a
-    single run, and differently on a machine with another number of cores.
+    A batch that would not fit into a device's memory is halved until it does.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        executor: Executor,
-        devices: Sequence[jax.Device],
-        report: SweepReport,
-    ) -> None:
-        self._report = report
-        if executor is Executor.MAP:
-            self._function, self._devices = jax.jit(mapped(task)), tuple(devices)
+    def __init__(self, task: Task, place: Placement, plan: Plan, chunk: int) -> None:
+        self._task, self._place, self._plan, self._chunk = task, place, plan, chunk
+        self._device = (plan.devices or tuple(jax.local_devices()))[0]
+        self._loop: Loop | None = None
+        self._build(chunk)
+
+    def __call__(self, inputs: tuple[Stacked, ...], first: int) -> Stacked:
+        """The results of a chunk's runs; its first run names what is kept of it."""
+        runs = len(jax.tree.leaves(inputs)[0])
+        while (pieces := self._tried(inputs, first, runs)) is None:
+            pass
+        return jax.tree.map(lambda *each: np.concatenate(each)[:runs], *pieces)
+
+    def found(self, first: int, last: int) -> dict[str, np.ndarray] | None:
+        """A chunk that was finished before, in every process; None if it was not."""
+        parts, arrays = self._plan.parts, None
+        if parts is not None and processes.is_writer():
+            arrays = parts.read(first // self._chunk)
+            if arrays is not None and [*arrays.get(SPAN, ())[:2]] != [first, last]:
+                arrays = None  # kept by a machine that cut chunks otherwise
+        arrays = processes.told(arrays)
+        if arrays is not None and (batch := int(arrays[SPAN][2])) < self._batch:
+            self._build(batch)  # what is left is run as the rest was: to the same bits
+        return arrays
+
+    def keep(self, arrays: dict[str, np.ndarray], first: int, last: int) -> None:
+        """Writes a finished chunk down."""
+        arrays[SPAN] = np.asarray([first, last, self._batch])
+        plan = self._plan
+        if plan.parts is not None and processes.is_writer():
+            plan.parts.write(first // self._chunk, arrays)
+        if plan.keeper is not None and processes.is_writer():
+            for start in range(first, last, self._batch):
+                plan.keeper.clear(f"{plan.name}-{start}")
+        if plan.bar is not None:
+            plan.bar.advance(last - first)
+
+    def _build(self, batch: int) -> None:
+        plan, self._batch = self._plan, batch
+        plan.report.batch = batch
+        task: Any = self._task
+        if plan.keeper is not None and isinstance(task, Stretched):
+            self._loop = Loop(task, self._place, plan.report, plan.keeper, plan.watch)
         else:
-            self._function, self._devices = jax.jit(vmapped(task, devices)), (None,)
-        self._compiled: list[Task] = []
+            self._stage = Stage(self._task, self._place, plan.report)
 
-    def __call__(self, *inputs: Stacked) -> Stacked:
-        blocks = [
-            jax.device_put(block, device)
-            for block, device in zip(
-                _dealt(inputs, len(self._devices)), self._devices, strict=True
-            )
-        ]
-        with ThreadPoolExecutor(len(blocks)) as threads:
-            if not self._compiled:
-                with counted_compilations(self._report):
-                    self._compiled = list(threads.map(self._compile, blocks))
-            begin = time.monotonic()
-            done = list(threads.map(_carried_out, self._compiled, blocks))
-            self._report.seconds_running += time.monotonic() - begin
-        return jax.tree.map(lambda *parts: np.concatenate(parts), *done)
+    def _tried(
+        self, inputs: tuple[Stacked, ...], first: int, runs: int
+    ) -> list[Stacked] | None:
+        """The results batch by batch; None, and smaller batches, if memory is short."""
+        try:
+            return [
+                self._batch_of(inputs, start, f"{self._plan.name}-{first + start}")
+                for start in range(0, runs, self._batch)
+            ]
+        except ExhaustedError as full:
+            self._halve(full)
+            return None
 
-    def _compile(self, block: tuple[Stacked, ...]) -> Task:
-        compiled: Task = self._function.lower(*block).compile()
-        return compiled
+    def _batch_of(self, inputs: tuple[Stacked, ...], start: int, name: str) -> Stacked:
+        runs = len(jax.tree.leaves(inputs)[0])
+        take = np.minimum(np.arange(start, start + self._batch), runs - 1)
+        batch, free = _rows(inputs, take), self._free()
+        if self._loop is not None:
+            return self._loop(batch, free, name)
+        blocks = [self._place.put(each) for each in batch]
+        return host_tree(self._place, self._stage(*blocks, free=free))
+
+    def _free(self) -> float:
+        """Under MAP runs take turns: less at once would need no less memory."""
+        if self._plan.executor is Executor.MAP:
+            return float("inf")
+        return processes.least(self._plan.free(self._device))
+
+    def _halve(self, full: ExhaustedError) -> None:
+        units = self._place.units
+        if self._batch <= units or self._plan.executor is Executor.MAP:
+            raise MemoryError(
+                f"{self._plan.name}: a single run a device {full}; take a smaller "
+                "batch, width or length"
+            ) from full
+        half = rounded_chunk(self._batch // 2, units)
+        line = f"{self._plan.name}: {self._batch} runs at once {full}; now {half}"
+        self._plan.watch.say(line)
+        self._build(half)
 
 
-def _carried_out(program: Task, block: tuple[Stacked, ...]) -> Stacked:
-    return jax.device_get(program(*block))
+def _rows(tree: Stacked, take: Any) -> Stacked:
+    return jax.tree.map(lambda leaf: leaf[take], tree)
 
 
-def _dealt(inputs: tuple[Stacked, ...], blocks: int) -> list[tuple[Stacked, ...]]:
-    """The leading axis of every leaf cut into equal blocks."""
-    size = len(jax.tree.leaves(inputs)[0]) // blocks
-    return [
-        jax.tree.map(lambda leaf, k=k: leaf[k * size : (k + 1) * size], inputs)
-        for k in range(blocks)
-    ]
-
-
-def _named(tree: Any, runs: int) -> dict[str, np.ndarray]:
-    """The first `runs` entries of a pytree's leaves, by their path."""
+def _named(tree: Any) -> dict[str, np.ndarray]:
+    """A pytree's leaves by their path."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)[:runs]
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
         for path, leaf in leaves
     }
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int
 
 from simlab.enumeration import prefix_logits
-from simlab.models import Model, Params, PartlyTrained
+from simlab.models import Model, Params, PartlyTrained, exact
 from simlab.objectives import (
     Anchor,
     Ball,
@@ -204,8 +205,8 @@ def _pair(setup: Setup, hyper: Hyper, key: jax.Array) -> Callable[[Params], Pair
     if setup.expected:
         return lambda params: expected_pair(model, params, first, second, penalty)
     key_capability, key_safety = jax.random.split(key)
-    capability = first.sample(key_capability, setup.batch)
-    safety = None if second is None else second.sample(key_safety, setup.batch)
+    capability = _dealt(first.sample(key_capability, setup.batch))
+    safety = None if second is None else _dealt(second.sample(key_safety, setup.batch))
     own = setup.objective
     if own is not None:
         batch = Batch(capability, safety, jax.random.fold_in(key, _OWN))
@@ -213,6 +214,18 @@ def _pair(setup: Setup, hyper: Hyper, key: jax.Array) -> Callable[[Params], Pair
     return lambda params: penalised_pair(
         model, params, capability, safety, penalty, setup.scored
     )
+
+
+def _dealt(batch: Tokens) -> Tokens:
+    """The batch, dealt over the mesh axis `data` where there is one of some size.
+
+    The compiler does the rest: activations follow, gradients are summed.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.shape.get("data", 1) == 1:
+        return batch
+    dealt: Tokens = jax.lax.with_sharding_constraint(batch, PartitionSpec("data"))
+    return dealt
 
 
 _OWN = 2
@@ -233,10 +246,26 @@ def batch_at(
 def stretch(
     setup: Setup, hyper: Hyper, key: jax.Array, state: State, steps: int
 ) -> tuple[State, Record]:
-    """`steps` steps and the record at their end."""
-    state, history = jax.lax.scan(
-        lambda carry, _: advance(setup, hyper, key, carry), state, None, length=steps
-    )
+    """`steps` steps and the record at their end.
+
+    A state that is not finite cannot be trained: its steps are passed over.
+    """
+
+    def trained(begun: State) -> tuple[State, tuple[Array, ...]]:
+        return jax.lax.scan(
+            lambda carry, _: advance(setup, hyper, key, carry),
+            begun,
+            None,
+            length=steps,
+        )
+
+    def passed_over(begun: State) -> tuple[State, tuple[Array, ...]]:
+        _, shapes = jax.eval_shape(trained, begun)
+        lost = jax.tree.map(lambda of: jnp.full(of.shape, jnp.nan, of.dtype), shapes)
+        return begun._replace(step=begun.step + steps), lost
+
+    finite = jnp.isfinite(optax.tree.norm(state.params))
+    state, history = jax.lax.cond(finite, trained, passed_over, state)
     model = setup.model
     loss, capability, safety, norm = (jnp.mean(values) for values in history)
     logits = (
@@ -247,7 +276,7 @@ def stretch(
     measured = (
         None
         if setup.measure is None
-        else setup.measure(model, state.params, hyper.exam)
+        else setup.measure(exact(model), state.params, hyper.exam)
     )
     return state, Record(state.step, loss, capability, safety, norm, logits, measured)
 
@@ -268,3 +297,34 @@ def run(setup: Setup, hyper: Hyper, key: jax.Array) -> Trace:
         length=setup.records,
     )
     return Trace(records, state.params)
+
+
+@dataclass(frozen=True)
+class Training:
+    """`run` with its static half filled in: a task, whole or a stretch at a time."""
+
+    setup: Setup
+
+    def __call__(self, hyper: Hyper, key: jax.Array) -> Trace:
+        """The finished run."""
+        return run(self.setup, hyper, key)
+
+    @property
+    def stretches(self) -> int:
+        """One for each record."""
+        return self.setup.records
+
+    def begin(self, hyper: Hyper, key: jax.Array) -> State:
+        """The state before the first step."""
+        return begin(self.setup, hyper)
+
+    def advance(
+        self, state: State, hyper: Hyper, key: jax.Array
+    ) -> tuple[State, Record]:
+        """The steps up to the next record."""
+        steps = self.setup.steps // self.setup.records
+        return stretch(self.setup, hyper, key, state, steps)
+
+    def end(self, state: State, records: Record) -> Trace:
+        """The finished runs, from their last states."""
+        return Trace(records, state.params)

@@ -10,6 +10,7 @@ from jax.flatten_util import ravel_pytree
 
 from simlab.enumeration import prefix_logits, sequence_log_table
 from simlab.evaluation import exact_gap
+from simlab.executors import counted_compilations
 from simlab.landscape import (
     SOLVED,
     dense_inverse_quadratic,
@@ -27,7 +28,7 @@ from simlab.landscape import (
     top_eigenvalues,
 )
 from simlab.models import Model, Params
-from simlab.sweeps import SweepReport, counted_compilations
+from simlab.sweeps import SweepReport
 from tests.assertions import assert_must_fail
 from tests.simlab.toys import MODELS, SAFETY, V, table
 

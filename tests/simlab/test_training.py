@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from simlab.evaluation import exact_gap
+from simlab.executors import counted_compilations
 from simlab.models import Model, Params
 from simlab.objectives import (
     Anchor,
@@ -18,7 +19,7 @@ from simlab.objectives import (
     sequence_losses,
 )
 from simlab.optimizers import Adam, Sgd
-from simlab.sweeps import SweepReport, counted_compilations
+from simlab.sweeps import SweepReport
 from simlab.training import advance, batch_at, begin, learning_rate_shape, run
 from tests.simlab.toys import CAPABILITY, MODELS, SAFETY, hyper, same_bits, setup, table
 

@@ -1,0 +1,5 @@
+"""What goes wrong between processes; known without importing JAX."""
+
+
+class ProcessLostError(RuntimeError):
+    """Another process of this run is gone."""
