@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from simlab.models import Model, Params
+from simlab.models import Model, Params, exact
 
 _Floats = jax.Array | np.ndarray
 
@@ -41,9 +41,12 @@ def prefix_logits(model: Model, params: Params) -> Float[jax.Array, "x node v"]:
 
     Nodes: prefixes by length, then by their base-`vocabulary` code; there are
     1 + v + ... + v ** (length - 1) of them. Exact because the model is causal: a
-    prefix's logits do not depend on what follows it.
+    prefix's logits do not depend on what follows it, and computed in full precision
+    whatever the model is trained in.
     """
-    return by_prefix(model.apply(params, prefix_tokens(model)), model.contexts)
+    with jax.default_matmul_precision("highest"):
+        logits = exact(model).apply(params, prefix_tokens(model))
+    return by_prefix(logits, model.contexts)
 
 
 def by_prefix(

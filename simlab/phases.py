@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from simlab.models import Params
+from simlab.models import Params, exact
 from simlab.sources import Source
 from simlab.training import Hyper, Record, Setup, State, begin, stretch
 
@@ -201,9 +201,8 @@ def passed(phase: Phase, leg: Leg, start: Params, exam: Any, key: jax.Array) -> 
         found = jax.tree.map(lambda a, b: jnp.where(wanted, a, b), aimed, given)
     hyper = hyper._replace(learning_rate=found.rate)
     records, kept = sliced(setup, phase.moments, hyper, key)
-    measured = (
-        None if setup.measure is None else setup.measure(setup.model, start, exam)
-    )
+    measure, model = setup.measure, exact(setup.model)
+    measured = None if measure is None else measure(model, start, exam)
     return Stage(records, measured, found.rate, found.speed, found.reached, kept)
 
 
@@ -243,7 +242,7 @@ def _matching(phase: Phase, leg: Leg, hyper: Hyper, key: jax.Array) -> Matched:
 
     def gauge(params: Params) -> Float[Array, ""]:
         assert setup.measure is not None
-        measured = setup.measure(setup.model, params, hyper.exam)
+        measured = setup.measure(exact(setup.model), params, hyper.exam)
         return jnp.sum(jnp.asarray(leg.gauge) * measured)
 
     before = gauge(hyper.start)

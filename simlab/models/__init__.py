@@ -24,10 +24,11 @@ from simlab.models.carriers import (
 )
 from simlab.models.dense import Dense
 from simlab.models.edits import Editable, Edits, Projector
+from simlab.models.precision import exact
 from simlab.models.projection import Projection, principal_directions
 from simlab.models.protocol import Model, Params, PartlyTrained
 from simlab.models.tabular import Tabular
-from simlab.models.transformer import Activation, Positions, Transformer
+from simlab.models.transformer import Activation, Compute, Positions, Transformer
 
 __all__ = [
     "Activation",
@@ -36,6 +37,7 @@ __all__ = [
     "Bigram",
     "Carried",
     "Carrier",
+    "Compute",
     "Dense",
     "Editable",
     "Edits",
@@ -54,6 +56,7 @@ __all__ = [
     "Transformer",
     "Vector",
     "carried",
+    "exact",
     "gated",
     "mean_difference",
     "norms",

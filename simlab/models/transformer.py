@@ -25,6 +25,13 @@ class Positions(enum.Enum):
     LEARNED = "learned"
 
 
+class Compute(enum.Enum):
+    """What matrix products are computed in; sums and norms are float32 at the least."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 class Activation(enum.Enum):
     """The nonlinearity of the feed-forward half of a block."""
 
@@ -36,8 +43,10 @@ class Activation(enum.Enum):
 class Transformer:
     """A decoder transformer as a `Model`; every field is static.
 
-    RMSNorm before attention, feed-forward half and head; no bias, no dropout. Errors:
-    ValueError when heads do not divide the width, or rotary heads have odd width.
+    RMSNorm before attention, feed-forward half and head; no bias, no dropout.
+    Parameters, residual stream and logits are float32 whatever the matrix products are
+    computed in. Errors: ValueError when heads do not divide the width, or rotary heads
+    have odd width.
     """
 
     vocabulary: int
@@ -49,6 +58,8 @@ class Transformer:
     expansion: int = 4
     positions: Positions = Positions.ROTARY
     activation: Activation = Activation.GELU
+    compute: Compute = Compute.FLOAT32  # of the blocks' and the head's products
+    rematerialised: bool = False  # forget a block's activations, for those of one layer
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -110,8 +121,41 @@ def _array(x: Any) -> jax.Array:
     return cast(jax.Array, x)  # flax's layers are not annotated
 
 
-def _linear(rows: int, columns: int, rngs: nnx.Rngs) -> nnx.Linear:
-    return nnx.Linear(rows, columns, use_bias=False, rngs=rngs)
+def _product(x: jax.Array, matrix: jax.Array, _: Any, **options: Any) -> jax.Array:
+    """The product `x @ matrix` at every position, as one of two plain matrices.
+
+    Left with batch and positions as two axes, XLA's CPU would copy the gradient of the
+    result, transposed and computed anew, to make the matrix's own gradient of it: half
+    the time of a step. A tall matrix goes through its transpose, held by a barrier, so
+    that its gradient is made the same way: with the narrower factor as the rows.
+    """
+    rows = x.reshape(-1, x.shape[-1])
+    if matrix.shape[0] > matrix.shape[1]:
+        matrix = jax.lax.optimization_barrier(matrix.T).T
+    plain = (((1,), (0,)), ((), ()))
+    product = jax.lax.dot_general(rows, matrix, plain, **options)
+    return product.reshape(*x.shape[:-1], matrix.shape[1])
+
+
+def _linear(
+    rows: int, columns: int, rngs: nnx.Rngs, config: Transformer, wide: bool = False
+) -> nnx.Linear:
+    """A matrix; one with a `wide` result gives it in float32 at the least."""
+    half = config.compute is Compute.BFLOAT16
+    return nnx.Linear(
+        rows,
+        columns,
+        use_bias=False,
+        dtype=jnp.bfloat16 if half else None,
+        preferred_element_type=jnp.float32 if half and wide else None,
+        dot_general=_product,
+        rngs=rngs,
+    )
+
+
+def _norm(config: Transformer, rngs: nnx.Rngs) -> nnx.RMSNorm:
+    half = config.compute is Compute.BFLOAT16
+    return nnx.RMSNorm(config.width, dtype=jnp.bfloat16 if half else None, rngs=rngs)
 
 
 class _Block(nnx.Module):
@@ -119,12 +163,12 @@ class _Block(nnx.Module):
         self.config = config
         width, hidden = config.width, config.expansion * config.width
         gates = 1 + (config.activation is Activation.SWIGLU)
-        self.norm_attention = nnx.RMSNorm(width, rngs=rngs)
-        self.query_key_value = _linear(width, 3 * width, rngs)
-        self.attention_out = _linear(width, width, rngs)
-        self.norm_hidden = nnx.RMSNorm(width, rngs=rngs)
-        self.up = _linear(width, gates * hidden, rngs)
-        self.down = _linear(hidden, width, rngs)
+        self.norm_attention = _norm(config, rngs)
+        self.query_key_value = _linear(width, 3 * width, rngs, config)
+        self.attention_out = _linear(width, width, rngs, config, wide=True)
+        self.norm_hidden = _norm(config, rngs)
+        self.up = _linear(width, gates * hidden, rngs, config)
+        self.down = _linear(hidden, width, rngs, config, wide=True)
 
     def attend(self, x_BLD: jax.Array, name: str, edits: Edits) -> jax.Array:
         (batch, length, width), heads = x_BLD.shape, self.config.heads
@@ -163,8 +207,8 @@ class _Decoder(nnx.Module):
             self.place = nnx.Embed(config.length, width, rngs=rngs)
         self.config = config
         self.blocks = nnx.List([_Block(config, rngs) for _ in range(config.depth)])
-        self.norm = nnx.RMSNorm(width, rngs=rngs)
-        self.head = _linear(width, config.vocabulary, rngs)
+        self.norm = _norm(config, rngs)
+        self.head = _linear(width, config.vocabulary, rngs, config, wide=True)
 
     def streams(self, tokens: jax.Array, edits: Edits) -> list[jax.Array]:
         # Not self.embed(tokens): that casts back to the precision of its making.
@@ -173,7 +217,9 @@ class _Decoder(nnx.Module):
             x_BLD = x_BLD + _array(self.place.embedding[: tokens.shape[1]])
         streams = [x_BLD]
         for layer, block in enumerate(self.blocks):
-            streams.append(block(streams[-1], f"blocks.{layer}", edits))
+            through = functools.partial(block, name=f"blocks.{layer}", edits=edits)
+            again = jax.checkpoint(through) if self.config.rematerialised else through
+            streams.append(again(streams[-1]))
         return streams
 
     def __call__(self, tokens: jax.Array, edits: Edits) -> jax.Array:

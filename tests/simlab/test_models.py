@@ -1,12 +1,27 @@
 """Models: one interface, exact causality, and a tabular class that can be anything."""
 
+from dataclasses import replace
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from simlab.evaluation import prefix_tokens
-from simlab.models import Activation, Model, Positions, Tabular, Transformer
+from simlab.evaluation import prefix_logits, prefix_tokens
+from simlab.models import (
+    Activation,
+    Adapted,
+    Compute,
+    LowRank,
+    Model,
+    Params,
+    Positions,
+    Tabular,
+    Transformer,
+    exact,
+)
 
 SIZES = {"vocabulary": 3, "contexts": 2, "length": 4}
 MODELS: dict[str, Model] = {
@@ -107,3 +122,54 @@ def test_the_tabular_model_looks_up_the_row_of_its_prefix() -> None:
 def test_an_impossible_shape_is_refused(fields: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Transformer(**SIZES, **fields)
+
+
+def _loss_and_gradient(model: Transformer, params: Params) -> tuple[Any, Any]:
+    tokens = jnp.tile(jnp.arange(5)[:, None], (1, model.length)) % model.vocabulary
+
+    def loss(at: Params) -> jax.Array:
+        return -jnp.mean(jax.nn.log_softmax(model.apply(at, tokens))[..., 0])
+
+    return jax.jit(jax.value_and_grad(loss))(params)
+
+
+LARGER = Transformer(vocabulary=8, contexts=2, length=6, width=32, depth=2, heads=2)
+
+
+def test_products_in_bfloat16_keep_parameters_streams_and_logits_float32() -> None:
+    params = LARGER.init(jax.random.key(0))
+    half = replace(LARGER, compute=Compute.BFLOAT16)
+    tokens = jnp.zeros((2, 6), jnp.int32)
+    assert half.apply(params, tokens).dtype == jnp.float32
+    assert half.streams(params, tokens).dtype == jnp.float32
+    (exactly, slope), (coarsely, bent) = (
+        _loss_and_gradient(model, params) for model in (LARGER, half)
+    )
+    assert coarsely != exactly
+    # bfloat16 has 8 significant bits: 0.4 % a product, averaged over many of them.
+    np.testing.assert_allclose(coarsely, exactly, rtol=1e-2)
+    apart = jax.tree.map(lambda a, b: a - b, bent, slope)
+    assert optax.tree.norm(apart) < 3e-2 * optax.tree.norm(slope)
+
+
+def test_a_model_that_forgets_activations_has_the_same_loss_and_gradient() -> None:
+    params = LARGER.init(jax.random.key(0))
+    one, other = (
+        _loss_and_gradient(replace(LARGER, rematerialised=flag), params)
+        for flag in (False, True)
+    )
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)  # float32, reordered
+
+
+def test_what_is_recorded_of_a_coarse_model_is_computed_in_full() -> None:
+    small = MODELS["rotary gelu"]
+    assert isinstance(small, Transformer)
+    params = small.init(jax.random.key(0))
+    coarse = replace(small, compute=Compute.BFLOAT16)
+    np.testing.assert_array_equal(
+        prefix_logits(coarse, params), prefix_logits(small, params)
+    )
+    wrapped = Adapted(coarse, LowRank(("head",)))
+    assert exact(wrapped) == Adapted(small, LowRank(("head",)))
+    assert exact(MODELS["tabular"]) is MODELS["tabular"]
