@@ -3,6 +3,8 @@
 Nothing here imports JAX before a command needs it.
 """
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +17,14 @@ from experiments.claim import EXIT_CODES, EXIT_USAGE, UsageError, Verdict
 from experiments.compression_options import CompressOptions, DecompressOptions
 from experiments.falsification.options import FalsifyOptions
 from experiments.registry import CLAIMS, load
+from experiments.witness import witnessed
+from simlab.interruption import Preempted
+from simlab.lost import ProcessLostError
 
 if TYPE_CHECKING:
     from simlab.storage import Result
 
-EXIT_INTERRUPTED = 130
+EXIT_LOST, EXIT_INTERRUPTED, EXIT_PREEMPTED = 4, 130, 143
 HELP = """usage: simlab COMMAND [ARGUMENTS]
 
 A laboratory for the limits of safe fine-tuning of language models.
@@ -27,13 +32,15 @@ A laboratory for the limits of safe fine-tuning of language models.
   simlab list            the claims: papers, statements, presets and their minutes
   simlab run CLAIM       predict, simulate, judge and draw a claim
   simlab show DIR        verdict and figure again, from a stored result
+  simlab watch DIR       how far a run is that goes on in another terminal
   simlab ledger [NAME]   the identities and bounds, their sources and status
   simlab falsify NAME    search for worlds that break a record of the ledger, or all
   simlab compress FILE   by a transformer and an arithmetic coder; gzip, xz beside it
   simlab decompress FILE the file again, byte for byte
 
 `simlab run CLAIM --help` lists every field of a claim.
-Exit codes: 0 the claim holds, 1 it is violated, 3 inconclusive, 2 wrong usage."""
+Exit codes: 0 the claim holds, 1 it is violated, 3 inconclusive, 2 wrong usage,
+4 another process is lost, 130 interrupted, 143 preempted."""
 
 
 def list_claims(arguments: Sequence[str]) -> int:
@@ -49,11 +56,25 @@ def list_claims(arguments: Sequence[str]) -> int:
 def run(arguments: Sequence[str]) -> int:
     """Runs one claim, or finds its finished result."""
     name, options = run_arguments(arguments)
-    from experiments.runner import run_claim
-    from simlab.devices import configure
+    from experiments.runner import Way, help_claim, run_claim
+    from simlab import processes
+    from simlab.devices import Cluster, configure, join
+    from simlab.executors import Executor
 
+    where = options.coordinator, options.processes, options.process_id
+    cluster = Cluster(*where)
+    if not options.distributed and cluster != Cluster():
+        raise UsageError("--coordinator, --processes, --process-id: add --distributed")
     configure(cache=options.cache)
+    if options.distributed:
+        join(cluster)
+    how = None if options.how == "auto" else Executor(options.how)
+    every = 60 * options.checkpoint_minutes
+    way = Way(executor=how, data=options.data_devices, checkpoint_every=every)
     claim = load(name)
+    if not processes.is_writer():
+        help_claim(name, claim, options.config, options.out, way)
+        return int(processes.told_number(0.0))
     result = run_claim(
         name,
         claim,
@@ -62,8 +83,9 @@ def run(arguments: Sequence[str]) -> int:
         fresh=options.fresh,
         quiet=options.quiet,
         command=repeatable(["simlab", "run", *arguments]),
+        way=way,
     )
-    return _report(result)
+    return int(processes.told_number(float(_report(result))))
 
 
 def show(arguments: Sequence[str]) -> int:
@@ -75,6 +97,17 @@ def show(arguments: Sequence[str]) -> int:
     result = load_result(directory)
     redraw(result, load(result.manifest["claim"]))
     return _report(result)
+
+
+def watch(arguments: Sequence[str]) -> int:
+    """Shows how far a run is, until it ends."""
+    from experiments.watching import WatchOptions
+    from experiments.watching import watch as watch_run
+
+    options: WatchOptions = parsed(WatchOptions, arguments, prog="simlab watch")
+    with contextlib.suppress(KeyboardInterrupt):  # as one leaves a table that lives
+        watch_run(options)
+    return 0
 
 
 def ledger(arguments: Sequence[str]) -> int:
@@ -141,6 +174,7 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "list": list_claims,
     "run": run,
     "show": show,
+    "watch": watch,
     "ledger": ledger,
     "falsify": falsify,
     "compress": compress,
@@ -164,15 +198,30 @@ def dispatch(arguments: Sequence[str]) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The console command: every expected error becomes one line on standard error."""
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["run"] and "--distributed" in words:
+        with witnessed():
+            code = _carried_out(words)
+        if code == EXIT_LOST:  # the runtime would wait for the lost one, then abort
+            sys.stdout.flush()
+            os._exit(code)
+        return code
+    return _carried_out(words)
+
+
+def _carried_out(words: Sequence[str]) -> int:
     try:
         return dispatch(words)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
+        preempted = isinstance(interrupt, Preempted)
         print(
-            "\nsimlab: interrupted; every finished chunk is kept: "
-            "give the same command again to go on",
+            f"\nsimlab: {'preempted' if preempted else 'interrupted'}; every finished "
+            "chunk is kept: give the same command again to go on",
             file=sys.stderr,
         )
-        return EXIT_INTERRUPTED
+        return EXIT_PREEMPTED if preempted else EXIT_INTERRUPTED
+    except ProcessLostError as error:
+        print(f"simlab: error: {error}", file=sys.stderr, flush=True)
+        return EXIT_LOST
     except (ValueError, KeyError, OSError) as error:
         text = error.args[0] if isinstance(error, KeyError) else error
         print(f"simlab: error: {' '.join(str(text).split())}", file=sys.stderr)

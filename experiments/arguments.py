@@ -15,6 +15,7 @@ from experiments.registry import CLAIMS, load
 
 ConfigT = TypeVar("ConfigT")
 Preset = Literal["smoke", "laptop", "accelerator"]
+How = Literal["auto", "map", "vmap", "sharded"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class RunOptions(Generic[ConfigT]):
     fresh: bool = False  # run again even if a finished result is there
     quiet: bool = False  # no progress on standard error
     cache: bool = True  # keep compiled programs in the user's cache directory
+    how: How = "auto"  # map: runs in turn; vmap: at once; sharded: over all devices
+    data_devices: int = 1  # devices that share each run's batches, with --how sharded
+    checkpoint_minutes: float = 10.0  # between states kept of runs that take longer
+    distributed: bool = False  # one of several processes: TPU pod, SLURM or the next
+    coordinator: str | None = None  # HOST:PORT of process 0
+    processes: int | None = None  # how many there are
+    process_id: int | None = None  # which one this is, from 0
 
 
 def parsed(function: Any, arguments: Sequence[str], **more: Any) -> Any:
@@ -86,6 +94,10 @@ def run_arguments(arguments: Sequence[str]) -> tuple[str, RunOptions[Any]]:
     return name, options
 
 
+PLACE = ("--out", "--coordinator", "--processes", "--process-id")
+"""Options with a value that tell where a run was, not what it is."""
+
+
 def repeatable(words: Sequence[str]) -> str:
     """The command that makes a result again anywhere: without the place it was put.
 
@@ -95,9 +107,10 @@ def repeatable(words: Sequence[str]) -> str:
     kept = [
         word
         for before, word in zip(["", *words], words, strict=False)
-        if before != "--out" and not word.startswith("--out")
+        if before not in PLACE and word.partition("=")[0] not in PLACE
     ]
-    return " ".join(word for word in kept if word not in ("--fresh", "--quiet"))
+    dropped = ("--fresh", "--quiet", "--distributed")
+    return " ".join(word for word in kept if word not in dropped)
 
 
 RUN_HELP = (

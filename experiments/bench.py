@@ -1,5 +1,6 @@
 """Where a claim runs its sweeps: devices, kept parts, progress, and the costs."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -7,16 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from simlab.progress import Progress, progress_bar
+from simlab.executors import Executor, default_executor, placement
+from simlab.progress import Progress, Tally, ToldProgress, progress_bar
 from simlab.storage import Parts
-from simlab.sweeps import (
-    Executor,
-    Plan,
-    SweepReport,
-    default_executor,
-    rounded_chunk,
-    sweep,
-)
+from simlab.stretches import Keeper, Watch
+from simlab.sweeps import Plan, SweepReport, rounded_chunk, sweep
 
 _SHELF = 100_000
 
@@ -27,16 +23,29 @@ class _Shelf:
 
     parts: Parts
     first: int
+    findings: dict[str, Any] = field(default_factory=dict)
 
     def read(self, index: int) -> dict[str, np.ndarray] | None:
         return self.parts.read(self.first + index)
 
     def write(self, index: int, arrays: Mapping[str, np.ndarray]) -> None:
         self.parts.write(self.first + index, arrays)
+        self.findings = _findings(arrays)
 
     def finished(self) -> list[int]:
         places = range(self.first, self.first + _SHELF)
         return [i - self.first for i in self.parts.finished() if i in places]
+
+
+def _findings(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The mean last loss of a chunk's finite runs, and how many are not finite."""
+    losses = [array for name, array in arrays.items() if name.split("/")[-1] == "loss"]
+    if not losses:
+        return {}
+    last = np.stack([loss.reshape(len(loss), -1)[:, -1] for loss in losses])
+    finite = np.isfinite(last).all(0)
+    mean = float(np.mean(last[:, finite])) if finite.any() else None
+    return {"diverged": int(np.sum(~finite)), "loss": mean}
 
 
 def silent(*arguments: Any, **named: Any) -> Progress:
@@ -57,7 +66,11 @@ class Bench:
     chunk: int = 16
     executor: Executor = field(default_factory=default_executor)
     reports: dict[str, SweepReport] = field(default_factory=dict)
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     devices: tuple[jax.Device, ...] = ()
+    data: int = 1
+    keeper: Keeper | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def sweep(
         self,
@@ -75,22 +88,56 @@ class Bench:
         are one program, however many runs they have.
         """
         report = self.reports.setdefault(name, SweepReport())
+        self.sizes[name] = steps, tokens_per_step
         first = _SHELF * (len(self.reports) - 1)
         shelf = _Shelf(self.parts, first) if self.parts else None
         runs = len(jax.tree.leaves(inputs)[0])
-        devices = self.devices or tuple(jax.local_devices())
-        size = rounded_chunk(chunk or min(self.chunk, runs), len(devices))
+        place = placement(self.executor, self.devices, self.data)
+        size = rounded_chunk(chunk or min(self.chunk, runs), place.units)
         places = shelf.finished() if shelf else []
         found = sum(max(min(size, runs - place * size), 0) for place in places)
-        bar = self.progress(
+        shown = self.progress(
             name, runs, steps, already=found, tokens_per_step=tokens_per_step
         )
-        with bar:
+        tally = Tally(name, runs, found, 0, steps, tokens_per_step)
+        findings = (lambda: shelf.findings) if shelf else dict
+        with ToldProgress(shown, tally, self.watch.hear, findings) as bar:
             plan = Plan(
-                self.executor, devices, size, chunk is not None, shelf, bar, report
+                self.executor,
+                self.devices,
+                size,
+                chunk is not None,
+                shelf,
+                bar,
+                report,
+                name,
+                self.keeper,
+                self.watch,
+                self.data,
             )
             return sweep(task, inputs, plan)
 
-    def costs(self) -> dict[str, dict[str, Any]]:
-        """What every sweep cost, for the manifest."""
-        return {name: asdict(report) for name, report in self.reports.items()}
+    def costs(self, matmul_rate: float = math.nan) -> dict[str, dict[str, Any]]:
+        """What every sweep cost, for the manifest; rates are those of fresh runs.
+
+        `matmul_rate`: the floating-point operations per second that all processes
+        reach together in products, of which a sweep's own are given as a fraction.
+        """
+        return {
+            name: asdict(report) | self._rates(name, report, matmul_rate)
+            for name, report in self.reports.items()
+        }
+
+    def _rates(
+        self, name: str, report: SweepReport, matmul_rate: float
+    ) -> dict[str, float | None]:
+        if not report.seconds_running:
+            return {}
+        steps, tokens = self.sizes[name]
+        rate = (report.runs - report.runs_found) * steps / report.seconds_running
+        reached = report.matmul_flops / report.seconds_running
+        return {
+            "steps_per_second": rate,
+            "tokens_per_second": rate * tokens,
+            "matmul_fraction": reached / matmul_rate,
+        }

@@ -1,5 +1,6 @@
 """One style and a few strokes for all figures: theory is a line, simulation markers."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simlab.statistics import estimate
+from simlab.storage import write_bytes_atomic
 
 # Okabe and Ito's palette, readable with every common colour vision.
 PALETTE = (
@@ -103,7 +105,13 @@ def standard_error(values: Float[np.ndarray, "..."], axis: int = -1) -> np.ndarr
 def save(figure: Figure, directory: Path, name: str = "figure") -> Sequence[Path]:
     """Writes a PNG to look at and a PDF for papers; returns their paths."""
     paths = [directory / f"{name}.png", directory / f"{name}.pdf"]
-    # Without dates the same data give the same file.
-    figure.savefig(paths[0])
-    figure.savefig(paths[1], metadata={"CreationDate": None})
+    for leftover in directory.glob(f".{name}.*.tmp"):  # of a drawing that was killed
+        leftover.unlink(missing_ok=True)
+    # The PNG last: where it is there, the figure is complete.
+    for path in paths[::-1]:
+        content = io.BytesIO()
+        # Without dates the same data give the same file.
+        undated = {"CreationDate": None} if path.suffix == ".pdf" else None
+        figure.savefig(content, format=path.suffix[1:], metadata=undated)
+        write_bytes_atomic(path, content.getvalue())
     return paths

@@ -5,7 +5,7 @@ Runs found on disk count as done, but neither in the rate nor in the remaining t
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -59,9 +59,9 @@ def status(tally: Tally) -> str:
     words = [f"{done:,}/{tally.runs:,} runs"]
     if tally.fresh and done < tally.runs:
         left = (tally.runs - done) * tally.elapsed / tally.fresh
-        words.append(f"left {_duration(left)}")
+        words.append(f"left {duration(left)}")
     # A narrow terminal cuts the end off, so what matters least comes last.
-    words += [f"elapsed {_duration(tally.elapsed)}", *_rates(tally)]
+    words += [f"elapsed {duration(tally.elapsed)}", *_rates(tally)]
     steps = done * tally.steps_per_run
     words.append(f"{steps:,}/{tally.runs * tally.steps_per_run:,} steps")
     return f"{tally.title}: {', '.join(words)}"
@@ -76,7 +76,7 @@ def summary(tally: Tally, stopped: bool = False) -> str:
     done = tally.already + tally.fresh
     complete = done >= tally.runs and not stopped
     found = f" ({tally.already:,} found on disk)" if tally.already else ""
-    runs = f"{done:,}/{tally.runs:,} runs{found} in {_duration(tally.elapsed)}"
+    runs = f"{done:,}/{tally.runs:,} runs{found} in {duration(tally.elapsed)}"
     state = "done" if complete else "stopped"
     return f"{tally.title}: {', '.join([state, runs, *_rates(tally)])}"
 
@@ -92,6 +92,64 @@ class NullProgress:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+
+class ToldProgress:
+    """Another progress, told to `hear` as events too: "sweep" first, then "chunk"s.
+
+    A chunk tells the runs that are new, the seconds since the one before (compilation
+    included in the first), its rates, and what `findings` says of it.
+    """
+
+    def __init__(
+        self,
+        progress: Progress,
+        tally: Tally,
+        hear: Callable[..., object],
+        findings: Callable[[], Mapping[str, object]] = dict,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._progress, self._tally = progress, tally
+        self._hear, self._findings, self._clock = hear, findings, clock
+        self._told = clock()
+
+    def advance(self, runs: int = 1) -> None:
+        """Count `runs` more fresh runs as done."""
+        self._progress.advance(runs)
+        now = self._clock()
+        seconds, self._told = now - self._told, now
+        rate = runs * self._tally.steps_per_run / max(seconds, 1e-9)
+        self._hear(
+            "chunk",
+            name=self._tally.title,
+            runs=runs,
+            seconds=seconds,
+            steps_per_second=rate,
+            tokens_per_second=rate * self._tally.tokens_per_step,
+            **self._findings(),
+        )
+
+    def __enter__(self) -> "ToldProgress":
+        self._progress.__enter__()
+        self._told = self._clock()
+        tally = self._tally
+        self._hear(
+            "sweep",
+            name=tally.title,
+            runs=tally.runs,
+            already=tally.already,
+            steps_per_run=tally.steps_per_run,
+            tokens_per_step=tally.tokens_per_step,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.__exit__(kind, error, trace)
 
 
 class BarProgress:
@@ -196,10 +254,11 @@ def _rates(tally: Tally) -> list[str]:
         return []
     rate = tally.fresh * tally.steps_per_run / tally.elapsed
     tokens = rate * tally.tokens_per_step
-    return [f"{_number(rate)} steps/s"] + [f"{_number(tokens)} tokens/s"] * (tokens > 0)
+    return [f"{number(rate)} steps/s"] + [f"{number(tokens)} tokens/s"] * (tokens > 0)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A rate in as few digits as tell it."""
     return (
         f"{value:,.0f}"
         if value >= 10
@@ -209,5 +268,6 @@ def _number(value: float) -> str:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as hours:minutes:seconds."""
     return str(timedelta(seconds=round(seconds)))

@@ -32,13 +32,13 @@ class Parts:
     ) -> None:
         self.directory = Path(directory)
         self.damaged: list[int] = []
-        self._folder = self.directory / "parts"
+        self.folder = self.directory / "parts"
         self._fingerprint = fingerprint.encode()
-        with contextlib.ExitStack() as stack, explained(self._folder):
+        with contextlib.ExitStack() as stack, explained(self.folder):
             stack.enter_context(locked(self.directory))
             old = self._indices()
             self.cleared = len(old) if fresh else 0
-            mark = self._folder / "fingerprint"
+            mark = self.folder / "fingerprint"
             same = mark.is_file() and mark.read_bytes() == self._fingerprint
             if old and not same and not fresh:
                 raise StorageError(
@@ -47,7 +47,7 @@ class Parts:
                     "(in Python: fresh=True)"
                 )
             if not same or fresh:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                shutil.rmtree(self.folder, ignore_errors=True)
                 write_bytes_atomic(mark, self._fingerprint)
             for leftover in self.directory.rglob(".*.tmp"):
                 leftover.unlink()
@@ -92,10 +92,10 @@ class Parts:
         self.close()
 
     def _file(self, index: int) -> Path:
-        return self._folder / f"{index:06d}.part"
+        return self.folder / f"{index:06d}.part"
 
     def _indices(self) -> list[int]:
-        stems = [file.stem for file in self._folder.glob("*.part")]
+        stems = [file.stem for file in self.folder.glob("*.part")]
         return sorted(int(stem) for stem in stems if stem.isdecimal())
 
     def _seal(self, index: int, body: bytes) -> bytes:
