@@ -18,7 +18,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 export XDG_CACHE_HOME ?= $(CURDIR)/.cache
 
 UNITS := unit unit-theory unit-experiments
-.PHONY: $(UNITS) help demo test lint types imports test-slow test-deep golden notebooks clean
+.PHONY: $(UNITS) help demo test lint types imports test-slow test-deep golden bench notebooks clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -79,6 +79,9 @@ golden: $(VENV)/ready-corpora  ## run the committed results again, into experime
 	for claim in $(CLAIMS); do \
 		$(BIN)/simlab run $$claim --preset laptop; \
 		$(BIN)/python -m experiments.keep $$claim || exit 1; done
+
+bench: $(VENV)/ready-bench  ## speed, side by side with PyTorch: BENCH="sweep --repeats 3"
+	$(BIN)/python -m experiments.benchmarks $(BENCH)
 
 clean:  ## remove what was made, results excepted
 	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
