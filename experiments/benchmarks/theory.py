@@ -108,7 +108,7 @@ def draw(document: dict[str, Any]) -> Figure:
     figure = canvas(7.5, 4)
     axes = figure.subplots()
     for chosen, label, color in (
-        (~looped, "closed form", PALETTE[0]),
+        (np.logical_not(looped), "closed form", PALETTE[0]),
         (looped, "with loops or linear algebra", PALETTE[1]),
     ):
         axes.plot(place[chosen], millions[chosen], ".", color=color, label=label)
