@@ -15,8 +15,8 @@ class ExhaustedError(MemoryError):
     """A program needs more memory than there is."""
 
     def __init__(self, needed: float | None, free: float) -> None:
-        known = "" if needed is None else f" {needed / 2**20:,.0f} MiB,"
-        super().__init__(f"needs{known} {free / 2**20:,.0f} MiB are free")
+        known = "more" if needed is None else f"{needed / 2**20:,.0f} MiB"
+        super().__init__(f"needs {known}, {free / 2**20:,.0f} MiB are free")
 
 
 def needed_bytes(compiled: Any) -> float:

@@ -76,6 +76,7 @@ def test_two_commands_make_the_result_of_one_also_after_one_was_lost(
             "--process-id: add --distributed",
         ),
         (["--distributed", "--processes", "2"], "give all three"),
+        (["--distributed"], "this is no TPU pod and no SLURM job"),
         (["--data-devices", "2"], "data=2 devices a run need the executor sharded"),
         (["--how", "sideways"], "sideways"),
     ],
