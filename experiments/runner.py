@@ -1,5 +1,6 @@
 """Runs a claim once: find or simulate, judge, store, draw."""
 
+import math
 import os
 import subprocess
 import time
@@ -128,7 +129,7 @@ def help_claim(name: str, claim: Claim, config: Any, out: Path, way: Way) -> Non
                 executor=executor,
                 devices=way.on,
                 data=way.data,
-                keeper=Checkpoints(place, "", way.checkpoint_every),
+                keeper=Checkpoints(place, "", math.inf),  # due when it is asked to stop
                 watch=Watch(stopped=agreed_check),
             ),
         )
