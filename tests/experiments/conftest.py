@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from experiments.registry import load
-from experiments.runner import run_claim
+from experiments.runner import Way, run_claim
 from simlab.storage import Result
 
 
@@ -17,7 +17,7 @@ def smoke() -> Iterator[Callable[[str], Result]]:
     """`smoke(claim)`: its stored result."""
     done: dict[str, Result] = {}
     # Programs are compiled for each device: a second one would only cost.
-    first = tuple(jax.local_devices()[:1])
+    first = Way(on=tuple(jax.local_devices()[:1]))
     with TemporaryDirectory() as out:
 
         def run(name: str) -> Result:
@@ -25,7 +25,7 @@ def smoke() -> Iterator[Callable[[str], Result]]:
                 claim = load(name)
                 config = claim.PRESETS["smoke"]
                 done[name] = run_claim(
-                    name, claim, config, Path(out), quiet=True, on=first
+                    name, claim, config, Path(out), quiet=True, way=first
                 )
             return done[name]
 
