@@ -15,6 +15,8 @@ from simlab.stretches import Keeper, Watch
 from simlab.sweeps import Plan, SweepReport, rounded_chunk, sweep
 
 _SHELF = 100_000
+AT_ONCE = 256
+"""Runs a device at once on accelerators, or as many as fit its memory."""
 
 
 @dataclass
@@ -93,7 +95,8 @@ class Bench:
         shelf = _Shelf(self.parts, first) if self.parts else None
         runs = len(jax.tree.leaves(inputs)[0])
         place = placement(self.executor, self.devices, self.data)
-        size = rounded_chunk(chunk or min(self.chunk, runs), place.units)
+        most = self.chunk if self.executor is Executor.MAP else AT_ONCE * place.units
+        size = rounded_chunk(chunk or min(most, runs), place.units)
         places = shelf.finished() if shelf else []
         found = sum(max(min(size, runs - place * size), 0) for place in places)
         shown = self.progress(
