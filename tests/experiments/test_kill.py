@@ -137,7 +137,8 @@ def test_a_second_request_stops_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.05)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 143, said
+    # A shell sees 143 either way: the first request may have ended the run already.
+    assert process.returncode in (143, -signal.SIGTERM), said
 
 
 def finished(out: Path) -> storage.Result:
