@@ -14,7 +14,7 @@ def matmul_flops(program: Any) -> float:
     Elementwise work is not counted: this is what a fraction of a machine's matmul rate
     is made of. (XLA's own cost analysis counts the body of a loop once.)
 
-    >>> import jax.numpy as jnp
+    >>> import jax, jax.numpy as jnp
     >>> step = lambda x, _: (x @ x, None)
     >>> loop = jax.make_jaxpr(lambda x: jax.lax.scan(step, x, length=5))
     >>> matmul_flops(loop(jnp.eye(3)))
