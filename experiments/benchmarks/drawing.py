@@ -27,7 +27,8 @@ def raw_points(
             f"{middle:.3g}", (place, middle), (0, 6), textcoords="offset points",
             ha="center", fontsize=8,
         )  # fmt: skip
-    axes.set_xticks(range(len(raw)), [fill(name, 12) for name in raw])
+    names = [fill(name, 13, break_long_words=False) for name in raw]
+    axes.set_xticks(range(len(raw)), names)
     axes.tick_params(axis="x", labelsize=7)
     axes.set_ylabel(label)
     axes.set_ylim(bottom=0)

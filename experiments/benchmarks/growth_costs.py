@@ -30,7 +30,7 @@ LOOPED, SAVED = "toy, checkpoints every 600 s", "toy, a checkpoint at every reco
 ONE, TWO = "1 process", "2 processes"
 MINUTES_LONG = 3
 """Rounds of what takes a minute a round."""
-LOOP_WHY = "every chunk begins by tracing its state and records anew"
+LOOP_WHY = "records come to the host after every stretch, and a state is put anew"
 WHOLE_WHY = "starting, finding programs, exact measurement, judging: not shared"
 SMALL_WHY = (
     "a record lists the logits after every prefix, and such small networks take less "
