@@ -13,7 +13,7 @@ from experiments.benchmarks.drawing import side_by_side
 from experiments.benchmarks.measuring import Inside, interleaved, spread
 from experiments.benchmarks.options import Options
 from experiments.benchmarks.reports import Report, Row, not_measured, ratio_row
-from experiments.benchmarks.toy import Toy
+from experiments.benchmarks.toy import Toy, products
 from simlab.executors import Executor
 from simlab.models import Compute, Transformer
 from simlab.sources import DatasetSource
@@ -108,17 +108,6 @@ def parameters(setup: Setup) -> int:
     """How many numbers a model has."""
     shapes = jax.eval_shape(setup.model.init, jax.random.key(0))
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
-
-
-def products(setup: Setup) -> float:
-    """Floating-point operations of one step in matrix products, once forward.
-
-    What rematerialisation computes again counts as time, not as work.
-    """
-    model: Any = setup.model
-    matrices = model.depth * 12 * model.width**2 + model.width * model.vocabulary
-    attention = 12 * model.depth * model.length * model.width
-    return float(setup.batch * model.length * (6 * matrices + attention))
 
 
 def toys(runs: int) -> Callable[[], object]:

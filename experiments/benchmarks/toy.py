@@ -74,15 +74,8 @@ class Toy:
 
     @property
     def products(self) -> float:
-        """Floating-point operations of one step in matrix products alone.
-
-        6 n a token for the n weights of matrices (forward 2 n, backward 4 n; the
-        embedding is a look-up), and 12 depth length width for the scores and mixtures
-        of attention, the masked half of which is computed as well.
-        """
-        matrices = self.depth * 12 * self.width**2 + self.width * self.vocabulary
-        attention = 12 * self.depth * self.length * self.width
-        return self.tokens * float(6 * matrices + attention)
+        """Floating-point operations of one step in matrix products alone."""
+        return products(self.setup)
 
     def data(self) -> DatasetSource:
         """Sequences of a context and random tokens: the same speed as any others."""
@@ -114,3 +107,17 @@ class Toy:
             starts,
         )
         return stacked, keys
+
+
+def products(setup: Setup) -> float:
+    """Floating-point operations of one step of a transformer, matrix products alone.
+
+    6 n a token for the n weights of matrices (forward 2 n, backward 4 n; the embedding
+    is a look-up), and 12 depth length width for the scores and mixtures of attention,
+    the masked half of which is computed as well. What rematerialisation computes again
+    counts as time, not as work.
+    """
+    model: Any = setup.model
+    matrices = model.depth * 12 * model.width**2 + model.width * model.vocabulary
+    attention = 12 * model.depth * model.length * model.width
+    return float(setup.batch * model.length * (6 * matrices + attention))

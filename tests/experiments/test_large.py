@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from experiments.benchmarks.accelerator import (
-    decoder,
-    large_hyper,
-    parameters,
-    products,
-)
+from experiments.benchmarks.accelerator import decoder, large_hyper, parameters
 from experiments.benchmarks.regenerated import distance
+from experiments.benchmarks.toy import products
 from simlab.executors import Executor
 from simlab.flops import matmul_flops
 from simlab.models import Compute
