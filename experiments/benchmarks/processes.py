@@ -43,7 +43,7 @@ class Processes:
             begin = time.perf_counter()
             running = [
                 subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
-                for words in self._commands(out, _free_port())
+                for words in self._commands(out, free_port())
             ]
             codes = [process.wait() for process in running]
             self.walls.append(time.perf_counter() - begin)
@@ -81,7 +81,7 @@ class Processes:
         ]  # fmt: skip
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that nobody listens on."""
     with socket.socket() as door:
         door.bind(("localhost", 0))

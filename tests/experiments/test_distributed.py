@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 from experiments.__main__ import EXIT_LOST
+from experiments.benchmarks.processes import free_port
 from simlab import storage
-from tests.simlab.test_processes import free_port
 
 COMMAND = [
     sys.executable, "-m", "experiments", "run", "tradeoff_penalty", "--preset", "smoke",

@@ -3,7 +3,6 @@
 import os
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import optax
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from experiments.benchmarks.processes import free_port
 from simlab import interruption
 from simlab.checkpoints import Checkpoints
 from simlab.storage import StorageError
@@ -239,9 +239,7 @@ print("fine")
 
 @pytest.mark.slow
 def test_the_process_that_writes_waits_for_no_other_one(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     pair = [
         subprocess.Popen(
             [sys.executable, "-c", ONE_OF_TWO, str(me), str(port), str(tmp_path)],

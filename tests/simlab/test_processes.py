@@ -2,7 +2,6 @@
 
 import functools
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.benchmarks.processes import free_port
 from simlab.devices import Cluster
 from simlab.sweeps import Plan, run_task, sweep
 from tests.assertions import one_line
@@ -20,13 +20,6 @@ from tests.simlab.toys import setup, stacked
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = "tests.simlab.sweeping_process"
-
-
-def free_port() -> int:
-    with socket.socket() as asked:
-        asked.bind(("localhost", 0))
-        port: int = asked.getsockname()[1]
-        return port
 
 
 def together(out: Path, each: int, count: int, mode: str) -> list[tuple[int, str]]:
