@@ -232,6 +232,7 @@ class _Program:
     def _build(self, batch: int) -> None:
         plan, self._batch = self._plan, batch
         plan.report.batch = batch
+        self._free = self._free_bytes()  # asked when it matters: before compiling
         task: Any = self._task
         if plan.keeper is not None and isinstance(task, Stretched):
             self._loop = Loop(task, self._place, plan.report, plan.keeper, plan.watch)
@@ -254,13 +255,13 @@ class _Program:
     def _batch_of(self, inputs: tuple[Stacked, ...], start: int, name: str) -> Stacked:
         runs = len(jax.tree.leaves(inputs)[0])
         take = np.minimum(np.arange(start, start + self._batch), runs - 1)
-        batch, free = _rows(inputs, take), self._free()
+        batch = _rows(inputs, take)
         if self._loop is not None:
-            return self._loop(batch, free, name)
+            return self._loop(batch, self._free, name)
         blocks = [self._place.put(each) for each in batch]
-        return host_tree(self._place, self._stage(*blocks, free=free))
+        return host_tree(self._place, self._stage(*blocks, free=self._free))
 
-    def _free(self) -> float:
+    def _free_bytes(self) -> float:
         """Under MAP runs take turns: less at once would need no less memory."""
         if self._plan.executor is Executor.MAP:
             return float("inf")
