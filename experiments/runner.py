@@ -183,8 +183,9 @@ def code_version(here: Path = Path(__file__).parent) -> dict[str, Any]:
 
     # Paths count from the top of the repository, wherever git is asked.
     parts = [f":(top){name}" for name in ("simlab", "theory", "experiments")]
-    kept = ":(top,exclude)experiments/golden"
-    changed = git("status", "--porcelain", "--", *parts, kept)
+    results = ("experiments/golden", "experiments/benchmarks/results")
+    kept = [f":(top,exclude){folder}" for folder in results]
+    changed = git("status", "--porcelain", "--", *parts, *kept)
     return {
         "commit": git("rev-parse", "HEAD"),
         "changed": None if changed is None else bool(changed),

@@ -17,15 +17,15 @@ def rendered(documents: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join(_section(document) for document in documents)
 
 
-def inserted(text: str, generated: str) -> str:
+def inserted(text: str, generated: str, begin: str = BEGIN) -> str:
     r"""The text with what lies between the marks replaced; appended without marks.
 
     >>> inserted(f"a\n{BEGIN}\nold\n{END}\nz\n", "new")[-41:]
     'new\n\n<!-- end of what is generated -->\nz\n'
     """
-    before, found, rest = text.partition(BEGIN)
+    before, found, rest = text.partition(begin)
     after = rest.partition(END)[2] if found else "\n"
-    return f"{before}{BEGIN}\n\n{generated}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{generated}\n\n{END}{after}"
 
 
 def refresh(out: Path, names: Sequence[str]) -> Path:

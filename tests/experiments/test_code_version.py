@@ -42,6 +42,8 @@ def test_changed_and_new_code_is_told(repository: Path, file: str) -> None:
 
 def test_kept_results_and_notes_are_no_code(repository: Path) -> None:
     (repository / "experiments/golden/c.nc").write_text("2\n")
+    (repository / "experiments/benchmarks/results").mkdir(parents=True)
+    (repository / "experiments/benchmarks/results/new.json").write_text("2\n")
     (repository / "README.md").write_text("2\n")
     assert code_version(repository / "experiments")["changed"] is False
 

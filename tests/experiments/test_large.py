@@ -5,12 +5,9 @@ from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 import pytest
-import xarray as xr
 
 from experiments.benchmarks.accelerator import decoder, large_hyper, parameters
-from experiments.benchmarks.regenerated import distance
 from experiments.benchmarks.toy import products
 from simlab.executors import Executor
 from simlab.flops import matmul_flops
@@ -43,11 +40,3 @@ def test_the_large_decoder_trains_by_the_code_of_the_toys() -> None:
     trace = sweep(run_task(setup), inputs, Plan(Executor.VMAP, chunk=1))
     first, last = trace.records.loss[0]
     assert last < first - 1  # nats per sequence
-
-
-def test_distances_are_on_a_variables_own_scale() -> None:
-    one = xr.DataArray(np.array([1.0, -4.0, np.nan]))
-    assert distance(one, one) == 0
-    assert distance(one, one + 0.04) == pytest.approx(0.01)
-    assert distance(one, xr.DataArray(np.array([1.0, -4.0, 0.0]))) == 1
-    assert distance(one, one[:2]) == 1
