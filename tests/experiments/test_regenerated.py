@@ -21,6 +21,7 @@ from experiments.benchmarks.regenerated import (
 )
 from experiments.claim import EXIT_USAGE, Evidence, Outcome, conclude
 from simlab.storage import Result
+from tests.experiments import tiny_claim
 
 
 def result(values: list[float], *outcomes: str, diverged: int = 0) -> Result:
@@ -124,7 +125,10 @@ def test_unknown_claims_get_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert said.count("\n") == 1
 
 
-def test_a_claim_is_run_by_both_ways_and_compared(tmp_path: Path) -> None:
+def test_a_claim_is_run_by_both_ways_and_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(regenerated, "load", lambda name: tiny_claim)
     words = ["--claims", "rebound", "--executors", "vmap", "--preset", "smoke"]
     places = ["--out", str(tmp_path), "--results", str(tmp_path / "kept")]
     assert regenerated.main([*words, *places]) == 0
