@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from simlab.executors import Executor, default_executor, placement
 from simlab.progress import Progress, Tally, ToldProgress, progress_bar
 from simlab.storage import Parts
 from simlab.stretches import Keeper, Watch
-from simlab.sweeps import Plan, SweepReport, rounded_chunk, sweep
+from simlab.sweeps import Plan, SweepReport, sweep
 
 _SHELF = 100_000
 AT_ONCE = 256
@@ -94,10 +94,19 @@ class Bench:
         first = _SHELF * (len(self.reports) - 1)
         shelf = _Shelf(self.parts, first) if self.parts else None
         runs = len(jax.tree.leaves(inputs)[0])
-        place = placement(self.executor, self.devices, self.data)
-        most = self.chunk if self.executor is Executor.MAP else AT_ONCE * place.units
-        size = rounded_chunk(chunk or min(most, runs), place.units)
-        places = shelf.finished() if shelf else []
+        plan = Plan(
+            self.executor,
+            self.devices,
+            chunk or self._most(),
+            chunk is not None,
+            shelf,
+            report=report,
+            name=name,
+            keeper=self.keeper,
+            watch=self.watch,
+            data=self.data,
+        )
+        size, places = plan.chunk_of(runs), shelf.finished() if shelf else []
         found = sum(max(min(size, runs - place * size), 0) for place in places)
         shown = self.progress(
             name, runs, steps, already=found, tokens_per_step=tokens_per_step
@@ -105,20 +114,14 @@ class Bench:
         tally = Tally(name, runs, found, 0, steps, tokens_per_step)
         findings = (lambda: shelf.findings) if shelf else dict
         with ToldProgress(shown, tally, self.watch.hear, findings) as bar:
-            plan = Plan(
-                self.executor,
-                self.devices,
-                size,
-                chunk is not None,
-                shelf,
-                bar,
-                report,
-                name,
-                self.keeper,
-                self.watch,
-                self.data,
-            )
-            return sweep(task, inputs, plan)
+            return sweep(task, inputs, replace(plan, bar=bar))
+
+    def _most(self) -> int:
+        """The runs of a chunk where there are enough."""
+        if self.executor is Executor.MAP:
+            return self.chunk
+        place = placement(self.executor, self.devices, self.data)
+        return AT_ONCE * place.units
 
     def costs(self, matmul_rate: float = math.nan) -> dict[str, dict[str, Any]]:
         """What every sweep cost, for the manifest; rates are those of fresh runs.

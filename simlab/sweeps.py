@@ -137,6 +137,16 @@ class Plan:
         """Where the runs are put."""
         return placement(self.executor, self.devices, self.data)
 
+    def chunk_of(self, runs: int) -> int:
+        """The runs of a chunk in a sweep of so many, dealt evenly.
+
+        >>> one = tuple(jax.local_devices()[:1])
+        >>> Plan(devices=one).chunk_of(3), Plan(devices=one, padded=True).chunk_of(3)
+        (3, 16)
+        """
+        most = self.chunk if self.padded else min(self.chunk, runs)
+        return rounded_chunk(most, self.place.units)
+
 
 def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
     """`task(*one run's inputs)` of every run, stacked on a leading axis, on the host.
@@ -149,8 +159,7 @@ def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
     """
     place = plan.place
     runs = len(jax.tree.leaves(inputs)[0])
-    most = plan.chunk if plan.padded else min(plan.chunk, runs)
-    chunk = rounded_chunk(most, place.units)
+    chunk = plan.chunk_of(runs)
     plan.report.describe(plan, place, runs, chunk)
     program = _Program(task, place, plan, chunk)
     pieces = []
