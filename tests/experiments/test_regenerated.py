@@ -42,7 +42,8 @@ def result(values: list[float], *outcomes: str, diverged: int = 0) -> Result:
 
 def row(one: Result, other: Result, executor: str = "vmap") -> dict[str, Any]:
     found = difference(one, other)
-    return {"claim": "rebound", "executor": executor, **found}
+    where = {"claim": "rebound", "executor": executor, "machine": {"backend": "cpu"}}
+    return {**where, **found}
 
 
 def test_distances_are_on_a_variables_own_scale() -> None:
@@ -100,9 +101,10 @@ def test_a_newer_comparison_takes_the_place_of_an_older_one(tmp_path: Path) -> N
     other = {**old, "claim": "arena"}
     keep(old, path)
     keep(other, path)
+    keep({**old, "machine": {"backend": "gpu"}}, path)
     kept = keep(new, path)
-    assert [each["claim"] for each in kept] == ["rebound", "arena"]
-    assert [each["identical"] for each in kept] == [True, False]
+    assert [each["claim"] for each in kept] == ["rebound", "rebound", "arena"]
+    assert [each["identical"] for each in kept] == [True, False, False]
 
 
 def test_the_table_has_every_claim_and_is_put_between_its_marks(tmp_path: Path) -> None:
@@ -116,6 +118,14 @@ def test_the_table_has_every_claim_and_is_put_between_its_marks(tmp_path: Path) 
     assert text.count(BEGIN) == 1
     assert "| `rebound` | not run | same bits | not run |" in text
     assert "| `arena` | not run | not run | not run |" in text
+    assert "gpu" not in text
+
+
+def test_another_backend_gets_columns_of_its_own() -> None:
+    found = row(result([1.0], "holds"), result([1.0], "holds"))
+    text = rendered([{**found, "machine": {"backend": "tpu"}}])
+    assert "| claim | map on cpu | vmap on cpu | sharded on cpu | vmap on tpu |" in text
+    assert "| `rebound` | not run | not run | not run | same bits |" in text
 
 
 def test_unknown_claims_get_one_line(capsys: pytest.CaptureFixture[str]) -> None:
