@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from experiments.arguments import parsed, repeatable, run_arguments
-from experiments.claim import EXIT_CODES, EXIT_USAGE, UsageError, Verdict
+from experiments.claim import (
+    EXIT_CODES,
+    EXIT_INTERRUPTED,
+    EXIT_LOST,
+    EXIT_PREEMPTED,
+    EXIT_USAGE,
+    UsageError,
+    Verdict,
+)
 from experiments.compression_options import CompressOptions, DecompressOptions
 from experiments.falsification.options import FalsifyOptions
 from experiments.registry import CLAIMS, load
@@ -24,7 +32,6 @@ from simlab.lost import ProcessLostError
 if TYPE_CHECKING:
     from simlab.storage import Result
 
-EXIT_LOST, EXIT_INTERRUPTED, EXIT_PREEMPTED = 4, 130, 143
 HELP = """usage: simlab COMMAND [ARGUMENTS]
 
 A laboratory for the limits of safe fine-tuning of language models.

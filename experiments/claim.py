@@ -27,6 +27,7 @@ class Outcome(enum.StrEnum):
 
 EXIT_CODES = {Outcome.HOLDS: 0, Outcome.VIOLATED: 1, Outcome.INCONCLUSIVE: 3}
 EXIT_USAGE = 2
+EXIT_LOST, EXIT_INTERRUPTED, EXIT_PREEMPTED = 4, 130, 143
 
 
 @dataclass(frozen=True)

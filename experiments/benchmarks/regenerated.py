@@ -27,11 +27,12 @@ import xarray as xr
 from experiments.arguments import parsed
 from experiments.benchmarks.measuring import tell
 from experiments.benchmarks.table import inserted, number
-from experiments.claim import EXIT_USAGE
+from experiments.claim import EXIT_INTERRUPTED, EXIT_PREEMPTED, EXIT_USAGE
 from experiments.registry import CLAIMS, entry, load
 from simlab import storage
 from simlab.devices import configure
 from simlab.executors import Executor
+from simlab.interruption import Preempted
 
 TOLERANCE = 0.01
 """Of a variable's scale, by which the median variable may move."""
@@ -90,6 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"regenerated: error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_USAGE
+    except KeyboardInterrupt as stop:
+        print("regenerated: stopped; the same command goes on", file=sys.stderr)
+        return EXIT_PREEMPTED if isinstance(stop, Preempted) else EXIT_INTERRUPTED
     return 0
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from experiments.__main__ import EXIT_LOST
 from experiments.benchmarks.processes import free_port
+from experiments.claim import EXIT_LOST
 from simlab import storage
 
 COMMAND = [

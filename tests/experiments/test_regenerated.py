@@ -19,7 +19,15 @@ from experiments.benchmarks.regenerated import (
     rendered,
     within,
 )
-from experiments.claim import EXIT_USAGE, Evidence, Outcome, conclude
+from experiments.claim import (
+    EXIT_INTERRUPTED,
+    EXIT_PREEMPTED,
+    EXIT_USAGE,
+    Evidence,
+    Outcome,
+    conclude,
+)
+from simlab.interruption import Preempted
 from simlab.storage import Result
 from tests.experiments import tiny_claim
 
@@ -133,6 +141,24 @@ def test_unknown_claims_get_one_line(capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr().err
     assert "claim 'rebond' does not exist; did you mean rebound?" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [(KeyboardInterrupt, EXIT_INTERRUPTED), (Preempted, EXIT_PREEMPTED)],
+)
+def test_a_stopped_comparison_says_how_to_go_on(
+    stop: type[BaseException],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def stopped(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr(regenerated, "compared", stopped)
+    assert regenerated.main(["--claims", "rebound"]) == code
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_claim_is_run_by_both_ways_and_compared(
