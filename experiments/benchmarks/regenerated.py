@@ -158,14 +158,18 @@ def difference(known: storage.Result, other: storage.Result) -> dict[str, Any]:
 
 
 def distance(one: xr.DataArray, other: xr.DataArray) -> float:
-    """Max |a - b| / max |a|; 1 where other places are finite, or the shape differs."""
+    """Max |a - b| / max |a| over finite values; 1 where the others differ, or shapes."""
     a, b = np.asarray(one.values, float), np.asarray(other.values, float)
-    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+    if a.shape != b.shape:
         return 1.0
-    finite = np.isfinite(a)
-    if not finite.any() or np.array_equal(a[finite], b[finite]):
+    finite = np.isfinite(a) & np.isfinite(b)
+    strange = np.logical_not(finite)
+    if not np.array_equal(a[strange], b[strange], equal_nan=True):
+        return 1.0
+    a, b = a[finite], b[finite]
+    if np.array_equal(a, b):
         return 0.0
-    return float(np.max(np.abs(a - b)[finite]) / max(np.max(np.abs(a[finite])), 1e-30))
+    return float(np.max(np.abs(a - b)) / max(np.max(np.abs(a)), 1e-30))
 
 
 def within(row: Mapping[str, Any]) -> bool:

@@ -62,6 +62,14 @@ def test_distances_are_on_a_variables_own_scale() -> None:
     assert distance(one, one[:2]) == 1
 
 
+def test_what_is_not_finite_must_be_the_same() -> None:
+    one = xr.DataArray(np.array([1.0, np.inf, np.nan]))
+    assert distance(one, one) == 0
+    assert distance(one, xr.DataArray(np.array([1.5, np.inf, np.nan]))) == 0.5
+    assert distance(one, xr.DataArray(np.array([1.0, -np.inf, np.nan]))) == 1
+    assert distance(one, xr.DataArray(np.array([1.0, np.nan, np.nan]))) == 1
+
+
 def test_equal_results_have_the_same_bits() -> None:
     found = row(result([1.0, 2.0], "holds"), result([1.0, 2.0], "holds"))
     assert found["identical"]
