@@ -158,7 +158,7 @@ def difference(known: storage.Result, other: storage.Result) -> dict[str, Any]:
 
 
 def distance(one: xr.DataArray, other: xr.DataArray) -> float:
-    """Max |a - b| / max |a| over finite values; 1 where the others differ, or shapes."""
+    """Max |a - b| / max |a| over finite values; 1 if the others differ, or shapes."""
     a, b = np.asarray(one.values, float), np.asarray(other.values, float)
     if a.shape != b.shape:
         return 1.0
