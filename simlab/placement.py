@@ -45,8 +45,7 @@ class Placement(Protocol):
 class DeviceByDevice:
     """One after the other on every device of every process, a program for each device.
 
-    One program partitioned over devices would round differently from a single run, and
-    differently on a machine with another number of cores.
+    One program partitioned over devices would round differently from a single run.
     """
 
     def __init__(self, devices: Sequence[jax.Device]) -> None:
