@@ -240,6 +240,9 @@ def cell(row: Mapping[str, Any]) -> str:
         f"{same} of {row['questions']} answers; median {number(row['median'])}, "
         f"largest {number(row['largest'])}"
     )
+    if row["executor"] == Executor.MAP:  # whose bits depend on it
+        cores = row["machine"].get("processors", 1)
+        text += f" ({cores} core{'s' if cores > 1 else ''})"
     return text if within(row) else f"**{text}**"
 
 
