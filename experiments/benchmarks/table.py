@@ -32,9 +32,13 @@ def refresh(out: Path, names: Sequence[str]) -> Path:
     """The README of `out`, with the table of the results that are there."""
     files = [out / "results" / f"{name}.json" for name in names]
     documents = [json.loads(file.read_text("utf-8")) for file in files if file.exists()]
-    readme = out / "README.md"
+    return put(out / "README.md", rendered(documents))
+
+
+def put(readme: Path, generated: str, begin: str = BEGIN) -> Path:
+    """The README, with what was generated between its marks."""
     text = readme.read_text("utf-8") if readme.exists() else ""
-    write_text_atomic(readme, inserted(text, rendered(documents)))
+    write_text_atomic(readme, inserted(text, generated, begin))
     return readme
 
 

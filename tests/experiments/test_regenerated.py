@@ -15,10 +15,11 @@ from experiments.benchmarks.regenerated import (
     difference,
     distance,
     keep,
-    refresh,
     rendered,
     within,
 )
+from experiments.benchmarks.reports import read
+from experiments.benchmarks.table import put
 from experiments.claim import (
     EXIT_INTERRUPTED,
     EXIT_PREEMPTED,
@@ -30,6 +31,12 @@ from experiments.claim import (
 from simlab.interruption import Preempted
 from simlab.storage import Result
 from tests.experiments import tiny_claim
+
+
+@pytest.fixture(autouse=True)
+def configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests have configured JAX already; a process can do so only once."""
+    monkeypatch.setattr(regenerated, "configure", lambda: None)
 
 
 def result(values: list[float], *outcomes: str, diverged: int = 0) -> Result:
@@ -127,8 +134,8 @@ def test_the_table_has_every_claim_and_is_put_between_its_marks(tmp_path: Path) 
     readme = tmp_path / "README.md"
     readme.write_text("before\n")
     found = row(result([1.0], "holds"), result([1.0], "holds"))
-    refresh(readme, [found])
-    refresh(readme, [found])
+    put(readme, rendered([found]), BEGIN)
+    put(readme, rendered([found]), BEGIN)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.count(BEGIN) == 1
@@ -177,7 +184,7 @@ def test_a_claim_is_run_by_both_ways_and_compared(
     places = ["--out", str(tmp_path), "--results", str(tmp_path / "kept")]
     assert regenerated.main([*words, *places]) == 0
     path = tmp_path / "results" / "regenerated-smoke.json"
-    found = regenerated.keep(regenerated.read(path)[0], path)[0]
+    (found,) = read(path)["rows"]
     assert found["executor"] == "vmap"
     assert not found["changed"]
     assert (tmp_path / "kept" / "map").is_dir()
