@@ -72,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     cluster = Cluster(*where)
     if not options.distributed and cluster != Cluster():
         raise UsageError("--coordinator, --processes, --process-id: add --distributed")
-    configure(cache=options.cache)
+    configure(cache=options.cache, cores=options.cores)
     if options.distributed:
         join(cluster)
     how = None if options.how == "auto" else Executor(options.how)

@@ -29,6 +29,7 @@ class RunOptions(Generic[ConfigT]):
     quiet: bool = False  # no progress on standard error
     cache: bool = True  # keep compiled programs in the user's cache directory
     how: How = "auto"  # map: runs in turn; vmap: at once; sharded: over all devices
+    cores: int | None = None  # as if the CPU had so many; map's last bits depend on it
     data_devices: int = 1  # devices that share each run's batches, with --how sharded
     checkpoint_minutes: float = 10.0  # between states kept of runs that take longer
     distributed: bool = False  # one of several processes: TPU pod, SLURM or the next

@@ -1,5 +1,6 @@
 """Runs a claim once: find or simulate, judge, store, draw."""
 
+import json
 import math
 import os
 import subprocess
@@ -159,7 +160,9 @@ def _fingerprint(document: dict[str, Any], executor: Executor) -> str:
     """What parts must agree on to be joined: configuration, software, machine, way."""
     machine = devices.describe()
     same = {key: machine[key] for key in ("backend", "device_kind", "packages")}
-    return repr((document, same, executor.value))
+    if executor is Executor.MAP and machine["backend"] == "cpu":
+        same["cores"] = machine["threads"]  # which decide its bits
+    return json.dumps({"configuration": document, "how": executor.value, **same})
 
 
 def code_version(here: Path = Path(__file__).parent) -> dict[str, Any]:

@@ -16,14 +16,29 @@ import numpy as np
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "xarray")
 
 
-def configure(*, cache: bool = True, cores: int | None = None) -> None:
+THREADS = "NPROC"
+"""The variable from which XLA's CPU client takes how many threads it may use."""
+
+
+def configure(
+    *, cache: bool = True, cores: int | None = None, devices: int | None = None
+) -> None:
     """Prepares JAX for a whole process; call it before anything computes.
 
-    Every usable core becomes a host device of its own, so that runs share a CPU;
-    float32 products are computed in full, also where the hardware would round them;
-    compiled programs are kept in the user's cache directory unless `cache` is False.
+    Every core becomes a host device of its own, so that runs share a CPU; float32
+    products are computed in full, also where the hardware would round them; compiled
+    programs are kept in the user's cache directory unless `cache` is False. `cores` are
+    those XLA works as if it had, whatever the process may use (None: that many): it
+    splits sums over them, so that they decide the last bits of a result on a CPU.
+    `devices` are the host devices where they shall be other than the cores.
+    Errors: ValueError where a number is not positive.
     """
-    jax.config.update("jax_num_cpu_devices", cores or usable_cores())
+    for name, value in {"cores": cores, "devices": devices}.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value} must be >= 1")
+    if cores:
+        os.environ[THREADS] = str(cores)
+    jax.config.update("jax_num_cpu_devices", devices or cores or usable_cores())
     jax.config.update("jax_default_matmul_precision", "highest")
     if cache and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         directory = cache_directory()
@@ -108,6 +123,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def threads() -> int:
+    """Over how many threads XLA splits work on this CPU: those asked for, or the cores.
+
+    It never takes fewer than there are host devices.
+    """
+    asked = os.environ.get(THREADS, "")
+    wanted = int(asked) if asked.isdecimal() and int(asked) else usable_cores()
+    return max(wanted, len(jax.local_devices(backend="cpu")))
+
+
 def cache_directory() -> Path:
     """Where compiled programs are kept between processes."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -122,6 +147,7 @@ def describe() -> dict[str, object]:
         "device_kind": devices[0].device_kind,
         "device_count": len(devices),
         "processors": usable_cores(),
+        "threads": threads(),
         "system": platform.system(),
         "machine": platform.machine(),
         "python": platform.python_version(),

@@ -28,8 +28,8 @@ class Executor(enum.StrEnum):
     """How the runs of a chunk share a machine, or many.
 
     MAP: one after the other on every device, each device in a thread of its own; equal
-    to single runs, bit for bit, on any number of devices and processes that may use as
-    many cores each: XLA splits long sums over its threads. For CPUs.
+    to single runs, bit for bit, on any number of devices and processes, as long as XLA
+    splits long sums over as many threads (`devices.threads`). For CPUs.
     VMAP: all at once on one device; equal to rounding. For an accelerator, where one
     toy alone leaves the machine idle.
     SHARDED: all at once, dealt over a mesh of the devices of all processes; equal to

@@ -90,7 +90,7 @@ def main(document: str) -> None:
     if asked["cores"] and hasattr(os, "sched_setaffinity"):
         usable = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, usable[: asked["cores"]])
-    devices.configure(cache=asked["cache"], cores=asked["devices"])
+    devices.configure(cache=asked["cache"], devices=asked["devices"])
     paced = Paced(
         Toy.read(asked["toy"]), asked["runs"], asked["chunk"], asked["keep_every"]
     )

@@ -11,7 +11,7 @@ from simlab import devices
 
 def main(rows: int, inner: int, columns: int, repeats: int) -> None:
     """Serves `repeats` products [rows, inner] x [inner, columns] in a block."""
-    devices.configure(cores=1)  # one device with every core's threads
+    devices.configure(devices=1)  # one device with every core's threads
     keys = jax.random.split(jax.random.key(0))
     left = jax.random.normal(keys[0], (rows, inner))
     right = jax.random.normal(keys[1], (inner, columns))

@@ -2,9 +2,10 @@
 
     python -m experiments.benchmarks.regenerated [--claims NAME ...] [--executors map]
 
-Runs in turn (map) have the bits of single runs; runs at once differ from them by
-float32 rounding, which training amplifies. The stated tolerance, for every executor
-and for newer code: every question of a claim gets the committed answer, and
+Runs in turn (map) have the bits of single runs, where the CPU works as if it had the
+`--cores` of the committed results; runs at once differ from them by float32 rounding,
+which training amplifies. The stated tolerance, for every executor and for newer code:
+every question of a claim gets the committed answer, and
 
     distance = max |a - b| / max |a|     over what is finite in both
 
@@ -52,6 +53,7 @@ class Options:
 
     claims: tuple[str, ...] = tuple(CLAIMS)  # which
     executors: tuple[How, ...] = ("map", "vmap", "sharded")  # how
+    cores: int = 2  # as if the CPU had so many, as when the committed results were made
     preset: Literal["smoke", "laptop"] = "laptop"  # laptop: against committed results
     results: Path = Path("results/regenerated")  # where each executor's are kept
     out: Path = Path(__file__).parent  # gets results/regenerated-PRESET.json
@@ -74,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         options: Options = parsed(
             Options, words, prog="python -m experiments.benchmarks.regenerated"
         )
-        configure()
+        configure(cores=options.cores)
         for name in options.claims:
             for executor in map(Executor, options.executors):
                 row = compared(name, executor, options)
@@ -223,7 +225,8 @@ def cell(row: Mapping[str, Any]) -> str:
         f"largest {number(row['largest'])}"
     )
     if row["executor"] == Executor.MAP:  # whose bits depend on it
-        cores = row["machine"]["processors"]
+        made = row["machine"]  # which named no threads at first
+        cores = made.get("threads") or max(made["processors"], made["device_count"])
         text += f" ({cores} core{'s' if cores > 1 else ''})"
     return text if within(row) else f"**{text}**"
 

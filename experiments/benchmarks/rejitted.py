@@ -62,7 +62,7 @@ def runs(toy: Toy, rows: jax.Array) -> Callable[[], object]:
 
 def main(document: str) -> None:
     """Serves the sweep of the toy that a JSON document describes, run by run."""
-    devices.configure(cache=False, cores=1)  # one device with every core's threads
+    devices.configure(cache=False, devices=1)  # one device with every core's threads
     toy, begin = Toy.read(json.loads(document)), time.perf_counter()
     rows: jax.Array = toy.data().rows
     jax.block_until_ready((rows, toy.setup.model.init(jax.random.key(0))))

@@ -14,14 +14,18 @@ from jaxtyping import Shaped
 
 from simlab.storage.files import StorageError, explained, locked, write_bytes_atomic
 
+LONGEST = 60
+"""Characters of a difference that is told in full, not by its name alone."""
+
 
 class Parts:
     """The numbered pieces of an unfinished result, kept for a run that is cut off.
 
-    `fingerprint` says what makes the parts (configuration, code version): parts of
-    another fingerprint are refused, or with `fresh=True` deleted (`cleared` counts
-    them). A part that fails its checksum is listed in `damaged` and reads as absent.
-    While this is open no other process can open the directory.
+    `fingerprint` says what makes the parts (configuration, software): parts of another
+    fingerprint are refused, or with `fresh=True` deleted (`cleared` counts them). Of a
+    fingerprint that is a JSON object the refusal names what differs. A part that fails
+    its checksum is listed in `damaged` and reads as absent. While this is open no other
+    process can open the directory.
 
     Raises:
         StorageError: directory in use, other fingerprint, disk full or read-only.
@@ -41,10 +45,12 @@ class Parts:
             mark = self.folder / "fingerprint"
             same = mark.is_file() and mark.read_bytes() == self._fingerprint
             if old and not same and not fresh:
+                was = mark.read_bytes() if mark.is_file() else b""
+                other = _differences(was, self._fingerprint)
                 raise StorageError(
-                    f"{self.directory}: holds {len(old)} parts of another "
-                    "configuration or code version; start again with --fresh "
-                    "(in Python: fresh=True)"
+                    f"{self.directory}: holds {len(old)} parts of another {other}; "
+                    "go on as it was begun, or start again with --fresh (in Python: "
+                    "fresh=True)"
                 )
             if not same or fresh:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -110,3 +116,25 @@ class Parts:
             return content[32:]
         self.damaged = sorted({*self.damaged, index})
         return None
+
+
+def _differences(was: bytes, now: bytes) -> str:
+    """What differs between two fingerprints, in words.
+
+    >>> _differences(b'{"cores": 2, "how": "map"}', b'{"cores": 4, "how": "map"}')
+    'cores (2, now 4)'
+    >>> _differences(b'{"configuration": "%s"}' % (b"long" * 20), b"{}")
+    'configuration'
+    >>> _differences(b"one", b"other")
+    'configuration or code version'
+    """
+    try:
+        old, new = json.loads(was), json.loads(now)
+        names = sorted(key for key in old | new if old.get(key) != new.get(key))
+    except (ValueError, AttributeError, TypeError):  # no JSON, or no objects
+        return "configuration or code version"
+    told = [f"{name} ({old.get(name)}, now {new.get(name)})" for name in names]
+    return " and ".join(
+        words if len(words) < LONGEST else name
+        for name, words in zip(names, told, strict=True)
+    )

@@ -79,6 +79,7 @@ def test_two_commands_make_the_result_of_one_also_after_one_was_lost(
         (["--distributed"], "this is no TPU pod and no SLURM job"),
         (["--data-devices", "2"], "data=2 devices a run need the executor sharded"),
         (["--how", "sideways"], "sideways"),
+        (["--cores", "0"], "cores=0 must be >= 1"),
     ],
 )
 def test_commands_that_cannot_work_get_one_line(

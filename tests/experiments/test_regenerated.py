@@ -36,7 +36,7 @@ from tests.experiments import tiny_claim
 @pytest.fixture(autouse=True)
 def configured(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests have configured JAX already; a process can do so only once."""
-    monkeypatch.setattr(regenerated, "configure", lambda: None)
+    monkeypatch.setattr(regenerated, "configure", lambda **_: None)
 
 
 def result(values: list[float], *outcomes: str, diverged: int = 0) -> Result:

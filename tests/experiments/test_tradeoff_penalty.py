@@ -14,6 +14,8 @@ from experiments.case_one_evidence import zeta
 from experiments.claim import Outcome, Verdict
 from experiments.runner import run_claim
 from experiments.tradeoff_penalty import PRESETS, Config, judge
+from simlab import devices
+from simlab.storage import StorageError
 from simlab.sweeps import Executor
 from tests.assertions import one_line
 
@@ -90,10 +92,17 @@ def test_zeta_is_never_negative(done: Any) -> None:
     assert np.all(zeta(done.dataset) > -1e-12)  # rounding
 
 
-def test_a_cut_off_run_goes_on_to_the_same_bits(done: Any, tmp_path: Path) -> None:
+def test_a_cut_off_run_goes_on_to_the_same_bits(
+    done: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cut = _Interrupting(done)
     with pytest.raises(KeyboardInterrupt):
         run_claim("tradeoff_penalty", cut, TINY, tmp_path, quiet=True)
+    other = rf"cores \({devices.threads()}, now 99\); go on as it was begun"
+    with monkeypatch.context() as patch:
+        patch.setattr(devices, "threads", lambda: 99)
+        with pytest.raises(StorageError, match=other):
+            run_claim("tradeoff_penalty", tradeoff_penalty, TINY, tmp_path, quiet=True)
     said: list[str] = []
     resumed = run_claim(
         "tradeoff_penalty", tradeoff_penalty, TINY, tmp_path, quiet=True,

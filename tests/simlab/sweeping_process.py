@@ -56,7 +56,7 @@ def main(out: Path, mode: str, last: bool) -> None:
 
 if __name__ == "__main__":
     place, (each, port, count, index) = Path(sys.argv[1]), map(int, sys.argv[2:6])
-    devices.configure(cores=each)
+    devices.configure(devices=each)
     if count > 1:
         cluster = devices.Cluster(f"localhost:{port}", count, index)
         devices.join(cluster, patience=60)

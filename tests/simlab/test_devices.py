@@ -64,3 +64,44 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert devices.cache_directory() == Path.home() / ".cache" / "simlab" / "xla"
     assert devices.usable_cores() >= 1
+
+
+BITS = """
+import hashlib, json, sys
+import jax, jax.numpy as jnp
+import numpy as np
+from simlab import devices
+devices.configure(cache=False, **json.loads(sys.argv[1]))
+draws = np.random.default_rng(0)
+x, y = (draws.normal(size=(2048, k)).astype(np.float32) for k in (64, 16))
+product = np.asarray(jax.jit(lambda x, y: x.T @ y)(x, y))
+print(json.dumps([hashlib.sha256(product).hexdigest(), devices.threads()]))
+"""
+
+
+def product(**how: int) -> tuple[str, int]:
+    """The bits of a long sum in a fresh process, and the threads it told of."""
+    kept = {k: v for k, v in os.environ.items() if k != devices.THREADS}
+    done = subprocess.run(
+        [sys.executable, "-c", BITS, json.dumps(how)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=kept,
+    )
+    bits, threads = json.loads(done.stdout)
+    return bits, threads
+
+
+def test_cores_and_not_devices_decide_the_bits_of_a_long_sum() -> None:
+    one, two, four = product(cores=1), product(cores=2), product(cores=4)
+    assert [one[1], two[1], four[1]] == [1, 2, 4]
+    assert len({one, two, four}) == 3  # else `cores` would not be worth its flag
+    assert product(cores=4, devices=1) == four
+    assert product(cores=2, devices=1) == two
+
+
+@pytest.mark.parametrize("name", ["cores", "devices"])
+def test_there_is_a_core_at_least(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}=0 must be >= 1$"):
+        devices.configure(**{name: 0})
