@@ -12,6 +12,7 @@ import tyro
 
 from experiments.claim import UsageError
 from experiments.registry import CLAIMS, load
+from simlab.interruption import SECONDS_AT_RISK
 
 ConfigT = TypeVar("ConfigT")
 Preset = Literal["smoke", "laptop", "accelerator"]
@@ -31,7 +32,7 @@ class RunOptions(Generic[ConfigT]):
     how: How = "auto"  # map: runs in turn; vmap: at once; sharded: over all devices
     cores: int | None = None  # as if the CPU had so many; map's last bits depend on it
     data_devices: int = 1  # devices that share each run's batches, with --how sharded
-    checkpoint_minutes: float = 10.0  # between states kept of runs that take longer
+    checkpoint_minutes: float = SECONDS_AT_RISK / 60  # between states of longer runs
     distributed: bool = False  # one of several processes: TPU pod, SLURM or the next
     coordinator: str | None = None  # HOST:PORT of process 0
     processes: int | None = None  # how many there are

@@ -17,10 +17,16 @@ import xarray as xr
 from experiments.bench import Bench
 from experiments.claim import Claim, Verdict
 from simlab import devices, processes, storage
-from simlab.checkpoints import SECONDS_BETWEEN, Checkpoints
+from simlab.checkpoints import Checkpoints
 from simlab.executors import Executor, default_executor
 from simlab.figures import save
-from simlab.interruption import check, request_stop, stop_requested, stoppable
+from simlab.interruption import (
+    SECONDS_AT_RISK,
+    check,
+    request_stop,
+    stop_requested,
+    stoppable,
+)
 from simlab.metrics import FILE as METRICS
 from simlab.metrics import Metrics
 from simlab.progress import progress_bar
@@ -45,7 +51,7 @@ class Way:
     on: tuple[jax.Device, ...] = ()
     executor: Executor | None = None
     data: int = 1
-    checkpoint_every: float = SECONDS_BETWEEN
+    checkpoint_every: float = SECONDS_AT_RISK
 
 
 def run_claim(

@@ -18,11 +18,10 @@ from urllib.parse import quote
 import jax
 
 from simlab import snapshots
-from simlab.interruption import stop_requested
+from simlab.interruption import SECONDS_AT_RISK, stop_requested
 from simlab.storage import StorageError
 from simlab.storage.files import explained, flush
 
-SECONDS_BETWEEN = 600.0
 _SAVING = "saving"
 
 
@@ -41,7 +40,7 @@ class Checkpoints:
         self,
         directory: Path | str,
         fingerprint: str,
-        every: float = SECONDS_BETWEEN,
+        every: float = SECONDS_AT_RISK,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if every < 0:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+SECONDS_AT_RISK = 600.0
+"""Of work that a stop without warning may cost: states are kept as often."""
+
 
 class Preempted(KeyboardInterrupt):
     """The run was asked to stop by SIGTERM, and everything worth keeping is kept."""

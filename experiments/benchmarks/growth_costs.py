@@ -18,10 +18,9 @@ from experiments.benchmarks.sweepers import simlab_sweep
 from experiments.benchmarks.toy import Toy
 from experiments.benchmarks.workers import Worker
 from simlab import devices
+from simlab.interruption import SECONDS_AT_RISK
 
 RECORDS = 10
-EVERY = 600.0
-"""Seconds between two checkpoints, as they are by default."""
 MOST = 1.03
 """Recording and checkpoints may cost so many times a run without."""
 BARE, RECORDED = "toy, 1 record", f"toy, {RECORDS} records"
@@ -69,7 +68,7 @@ def contenders(options: Options, base: Toy) -> list[Worker]:
     return [
         worker(BARE, bare, options),
         worker(RECORDED, recorded, options),
-        worker(LOOPED, recorded, options, EVERY),
+        worker(LOOPED, recorded, options, SECONDS_AT_RISK),
         worker(SAVED, recorded, options, 0.0),
         worker(SMALL, small, options),
         worker(LISTED, listed, options),
@@ -99,12 +98,12 @@ def asked(what: str, measured: Spread | None, why: str) -> Row:
 def checkpoint_row(found: Measured) -> Row:
     """What the host loop costs, and a checkpoint every ten minutes of it.
 
-    ratio = looped / bare + (saved - looped) / (RECORDS - 1) / EVERY: in the blocks
+    ratio = looped / bare + (saved - looped) / (RECORDS - 1) / 600 s: in the blocks
     themselves no checkpoint falls due.
     """
     looped, saved, bare = (found.seconds[name] for name in (LOOPED, SAVED, RECORDED))
     ratios = [
-        a / c + (b - a) / (RECORDS - 1) / EVERY
+        a / c + (b - a) / (RECORDS - 1) / SECONDS_AT_RISK
         for a, b, c in zip(looped, saved, bare, strict=True)
     ]
     return asked(f"{LOOPED} over none", spread_of(ratios), LOOP_WHY)
