@@ -48,7 +48,7 @@ class Parts:
                 was = mark.read_bytes() if mark.is_file() else b""
                 other = _differences(was, self._fingerprint)
                 raise StorageError(
-                    f"{self.directory}: holds {len(old)} parts of another {other}; "
+                    f"{self.directory}: holds {len(old)} parts that differ in {other}; "
                     "go on as it was begun, or start again with --fresh (in Python: "
                     "fresh=True)"
                 )
