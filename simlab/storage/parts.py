@@ -43,10 +43,10 @@ class Parts:
             old = self._indices()
             self.cleared = len(old) if fresh else 0
             mark = self.folder / "fingerprint"
-            same = mark.is_file() and mark.read_bytes() == self._fingerprint
+            was = mark.read_bytes() if mark.is_file() else None
+            same = was == self._fingerprint
             if old and not same and not fresh:
-                was = mark.read_bytes() if mark.is_file() else b""
-                other = _differences(was, self._fingerprint)
+                other = _differences(was or b"", self._fingerprint)
                 raise StorageError(
                     f"{self.directory}: holds {len(old)} parts that differ in {other}; "
                     "go on as it was begun, or start again with --fresh (in Python: "

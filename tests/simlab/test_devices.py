@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,17 +24,26 @@ print(json.dumps({
 """
 
 
-def configured(**environment: str) -> dict[str, object]:
-    """What a fresh process is like after `configure`."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
+def told_by(script: str, *words: str, **environment: str) -> Any:
+    """The JSON that a fresh process prints; it inherits no setting of JAX or XLA."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("JAX_") and name != devices.THREADS
+    }
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
+        [sys.executable, "-c", script, *words],
         capture_output=True,
         text=True,
         check=True,
         env=kept | environment,
     )
-    told: dict[str, object] = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def configured(**environment: str) -> dict[str, object]:
+    """What a fresh process is like after `configure`."""
+    told: dict[str, object] = told_by(SCRIPT, **environment)
     return told
 
 
@@ -81,15 +91,7 @@ print(json.dumps([hashlib.sha256(product).hexdigest(), devices.threads()]))
 
 def product(**how: int) -> tuple[str, int]:
     """The bits of a long sum in a fresh process, and the threads it told of."""
-    kept = {k: v for k, v in os.environ.items() if k != devices.THREADS}
-    done = subprocess.run(
-        [sys.executable, "-c", BITS, json.dumps(how)],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=kept,
-    )
-    bits, threads = json.loads(done.stdout)
+    bits, threads = told_by(BITS, json.dumps(how))
     return bits, threads
 
 
