@@ -55,13 +55,16 @@ imports: $(VENV)/ready-$(EXTRA)
 	$(BIN)/lint-imports --no-cache
 
 # Two halves, one a core. The search through the ledger is shared by the first. Each has a
-# compilation cache of its own: entries are not written atomically.
+# compilation cache of its own: entries are not written atomically. The first computes
+# little with what it compiles, and compiles it without optimisation; slow tests train,
+# and get all of it.
 FALSIFY := $(wildcard tests/experiments/test_falsify*.py)
 FIRST := theory simlab tests/theory tests/bounds tests/simlab $(FALSIFY)
 PYTEST := python -m pytest --doctest-modules --durations=15
 
 unit-theory: $(VENV)/ready-$(EXTRA)
-	JAX_COMPILATION_CACHE_DIR=$(JAX_COMPILATION_CACHE_DIR)-theory $(BIN)/$(PYTEST) $(FIRST)
+	JAX_COMPILATION_CACHE_DIR=$(JAX_COMPILATION_CACHE_DIR)-theory SIMLAB_TESTS_LEVEL=0 \
+		$(BIN)/$(PYTEST) $(FIRST)
 
 unit-experiments: $(VENV)/ready-$(EXTRA)
 	$(BIN)/$(PYTEST) experiments tests --ignore=tests/notebooks $(FIRST:%=--ignore=%)
@@ -70,7 +73,7 @@ notebooks: $(VENV)/ready-$(EXTRA)  ## execute the notebooks
 	$(BIN)/python -m pytest tests/notebooks
 
 test-slow: $(VENV)/ready-$(EXTRA)  ## the tests that take minutes
-	$(BIN)/python -m pytest -m slow
+	XLA_FLAGS= $(BIN)/python -m pytest -m slow
 
 test-deep: $(VENV)/ready-$(EXTRA)  ## every property with 2,000 examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest -m "not slow"

@@ -61,8 +61,8 @@ class Config(Life):
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        seeds=3, tasks=(0.2, 0.05), width=16, volume=300, slices=(256, 512, 768),
-        answers=256, path=256, adam=False,
+        seeds=3, tasks=(0.2, 0.05), width=16, depth=1, volume=300,
+        slices=(256, 512, 768), answers=256, path=256, adam=False,
     ),
     "laptop": Config(),
     "accelerator": Config(

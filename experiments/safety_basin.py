@@ -109,7 +109,7 @@ def setup(config: Config, aligning: bool) -> Setup:
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
         seeds=4, directions=3, halvings=5, offsets=24, plane=8, radii=7,
-        steps_align=800, steps=150,
+        depth=1, steps_align=800, steps=150,
     ),
     "laptop": Config(),
     "accelerator": Config(

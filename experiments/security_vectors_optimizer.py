@@ -100,7 +100,7 @@ _LEAST = {"table_classes": 2, "table_steps": 1, "flip_every": 1, "flip_most": 1}
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        **{**SMOKE, "seeds": 2, "depth": 1, "tune_steps": 100, "records": 2},
+        **{**SMOKE, "seeds": 2, "tune_steps": 100, "records": 2},
         table_steps=20_000, paces=(1.0, 3.0, 10.0), doses=(0.0, 0.3, 0.5),
         flip_every=50, flip_most=400,
     ),

@@ -84,8 +84,8 @@ def setup(config: Config, adam: bool, steps: int | None = None) -> Setup:
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        radii=6, penalties=5, penalty_min=1.0, seeds=4, contexts=4, steps_align=2000,
-        steps=200, steps_penalty=1000, local=3,
+        radii=6, penalties=5, penalty_min=1.0, seeds=4, contexts=4, depth=1,
+        steps_align=2000, steps=200, steps_penalty=1000, local=3,
     ),
     "laptop": Config(),
     "accelerator": Config(

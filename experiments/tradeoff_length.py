@@ -128,7 +128,7 @@ def setups(config: Config) -> dict[tuple[str, int], Setup]:
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        lengths=(2, 4, 6), penalties=(0.3, 1.0), overlaps=(1.0,), steps=400,
+        lengths=(2, 4, 6), penalties=(0.3, 1.0), overlaps=(1.0,), depth=1, steps=400,
     ),
     "laptop": Config(),
     "accelerator": Config(

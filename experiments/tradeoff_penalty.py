@@ -20,7 +20,8 @@ Config = CaseOne
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        penalties=3, overlaps=(0.0, 0.5, 1.0), seeds=3, contexts=4, steps=400,
+        penalties=3, proxies=(0.0, 0.6), overlaps=(0.0, 1.0), seeds=3, contexts=4,
+        depth=1, steps=400,
     ),
     "laptop": Config(),
     "accelerator": Config(

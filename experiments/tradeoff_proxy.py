@@ -87,8 +87,8 @@ class Config(CaseOne):
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        penalties=4, proxies=(0.0, 0.1, 0.3, 1.0), seeds=3, contexts=4, steps=400,
-        gains=(0.25, 0.5), radii=7,
+        penalties=4, proxies=(0.0, 0.1, 0.3, 1.0), seeds=3, contexts=4, depth=1,
+        steps=400, gains=(0.25, 0.5), radii=7,
     ),
     "laptop": Config(),
     "accelerator": Config(

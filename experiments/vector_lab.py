@@ -115,10 +115,11 @@ _LEAST = {
 
 
 SMOKE: Mapping[str, Any] = {
-    "seeds": 3, "digits": 10, "response": 3, "width": 32, "pretrain_steps": 500,
-    "align_steps": 200, "batch_base": 64, "samples": 100, "reference": 100,
-    "vector_steps": 120, "tune_samples": 150, "tune_steps": 120, "held_out": 60,
-    "batch": 32, "records": 1, "unlearned": 0.1, "kept": 0.9, "learned": 0.5,
+    "seeds": 3, "digits": 10, "response": 3, "width": 32, "depth": 1,
+    "pretrain_steps": 500, "align_steps": 200, "batch_base": 64,
+    "samples": 100, "reference": 100, "vector_steps": 120, "tune_samples": 150,
+    "tune_steps": 120, "held_out": 60, "batch": 32, "records": 1, "unlearned": 0.1,
+    "kept": 0.9, "learned": 0.5,
 }  # fmt: skip
 """A lab that shows that everything runs; with wider thresholds, for it is small."""
 

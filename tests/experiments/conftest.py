@@ -4,20 +4,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import jax
 import pytest
 
 from experiments.registry import load
-from experiments.runner import Way, run_claim
+from experiments.runner import run_claim
 from simlab.storage import Result
+from tests.experiments.one_device import on_first
 
 
 @pytest.fixture(scope="session")
 def smoke() -> Iterator[Callable[[str], Result]]:
     """`smoke(claim)`: its stored result."""
     done: dict[str, Result] = {}
-    # Programs are compiled for each device: a second one would only cost.
-    first = Way(on=tuple(jax.local_devices()[:1]))
     with TemporaryDirectory() as out:
 
         def run(name: str) -> Result:
@@ -25,7 +23,7 @@ def smoke() -> Iterator[Callable[[str], Result]]:
                 claim = load(name)
                 config = claim.PRESETS["smoke"]
                 done[name] = run_claim(
-                    name, claim, config, Path(out), quiet=True, way=first
+                    name, claim, config, Path(out), quiet=True, way=on_first()
                 )
             return done[name]
 

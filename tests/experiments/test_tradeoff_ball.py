@@ -20,6 +20,7 @@ from experiments.case_two_local import (
 from experiments.claim import Outcome, Verdict
 from experiments.tradeoff_ball import PRESETS, Config, judge, predict, simulate
 from tests.assertions import one_line
+from tests.experiments.one_device import first_device
 
 SMOKE = PRESETS["smoke"]
 TINY = Config(
@@ -143,7 +144,9 @@ def test_ball_costs_start_at_the_aligned_model(data):
 
 def test_a_diverged_run_is_kept_and_nothing_holds():
     wild = dataclasses.replace(TINY, learning_rate_penalty=1e30)
-    found = xr.merge([predict(wild), simulate(wild, Bench())], join="exact")
+    found = xr.merge(
+        [predict(wild), simulate(wild, Bench(devices=first_device()))], join="exact"
+    )
     verdict = judge(wild, found)
     assert found["penalty_diverged"].sum() > 0
     assert verdict.outcome is not Outcome.HOLDS

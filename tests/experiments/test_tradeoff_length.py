@@ -22,6 +22,7 @@ from experiments.runner import run_claim
 from experiments.tradeoff_length import PRESETS, Config, judge
 from experiments.worlds import sequence_worlds
 from tests.assertions import assert_below, assert_close, assert_must_fail, one_line
+from tests.experiments.one_device import on_first
 from tests.experiments.verdicts import question
 from theory.laws import Law, World
 from theory.tradeoff import (
@@ -56,7 +57,9 @@ def made() -> LengthWorlds:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Any:
     out = tmp_path_factory.mktemp("results")
-    return run_claim("tradeoff_length", tradeoff_length, TINY, out, quiet=True)
+    return run_claim(
+        "tradeoff_length", tradeoff_length, TINY, out, quiet=True, way=on_first()
+    )
 
 
 def cell(world: World, length: int, overlap: int) -> World:
