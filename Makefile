@@ -63,11 +63,11 @@ FIRST := theory simlab tests/theory tests/bounds tests/simlab $(FALSIFY)
 PYTEST := python -m pytest --doctest-modules --durations=15
 
 unit-theory: $(VENV)/ready-$(EXTRA)
-	JAX_COMPILATION_CACHE_DIR=$(JAX_COMPILATION_CACHE_DIR)-theory SIMLAB_TESTS_LEVEL=0 \
-		$(BIN)/$(PYTEST) $(FIRST)
+	JAX_COMPILATION_CACHE_DIR=$(JAX_COMPILATION_CACHE_DIR)-theory SIMLAB_TESTS_CORE=0 \
+		SIMLAB_TESTS_LEVEL=0 $(BIN)/$(PYTEST) $(FIRST)
 
 unit-experiments: $(VENV)/ready-$(EXTRA)
-	$(BIN)/$(PYTEST) experiments tests --ignore=tests/notebooks $(FIRST:%=--ignore=%)
+	SIMLAB_TESTS_CORE=1 $(BIN)/$(PYTEST) experiments tests --ignore=tests/notebooks $(FIRST:%=--ignore=%)
 
 notebooks: $(VENV)/ready-$(EXTRA)  ## execute the notebooks
 	$(BIN)/python -m pytest tests/notebooks

@@ -23,6 +23,12 @@ if version("jaxlib").startswith("0.10."):
         f"--xla_backend_optimization_level={LEVEL} "
         "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
     )
+# Two halves of the tests on two cores get in each other's way unless each keeps to its
+# own: SIMLAB_TESTS_CORE says which. Elsewhere there is room, and macOS cannot.
+if (core := os.environ.get("SIMLAB_TESTS_CORE")) and hasattr(os, "sched_setaffinity"):
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) == 2:
+        os.sched_setaffinity(0, {usable[int(core)]})
 # Two host devices, so that the executors over devices are tested on any machine.
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_default_matmul_precision", "highest")
