@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,14 @@ from hypothesis import HealthCheck, settings
 mpl.use("Agg")
 # Most of the time of the tests goes into compiling programs that run once: less of
 # LLVM's work, kernels by the older and quicker emitters, one piece a program. What is
-# computed is the same but for rounding. A flag XLA does not know ends the process, so
-# they are given to the releases they were tried with; `XLA_FLAGS=` keeps them away.
+# computed is the same but for rounding. `XLA_FLAGS=` keeps them away.
 LEVEL = os.environ.get("SIMLAB_TESTS_LEVEL", "1")  # of optimisation, 0 to 3
-if version("jaxlib").startswith("0.10."):
-    os.environ.setdefault(
-        "XLA_FLAGS",
-        f"--xla_backend_optimization_level={LEVEL} "
-        "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
-    )
+os.environ.setdefault(
+    "XLA_FLAGS",
+    f"--xla_backend_optimization_level={LEVEL} "
+    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters "
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
 # Two halves of the tests on two cores get in each other's way unless each keeps to its
 # own: SIMLAB_TESTS_CORE says which. Elsewhere there is room, and macOS cannot.
 if (core := os.environ.get("SIMLAB_TESTS_CORE")) and hasattr(os, "sched_setaffinity"):
