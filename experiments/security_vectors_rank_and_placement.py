@@ -52,7 +52,7 @@ class Config(VectorLab):
 
 PRESETS: Mapping[str, Config] = {
     "smoke": Config(
-        **SMOKE, rank=4, ranks=(1, 4),
+        **{**SMOKE, "depth": 2}, rank=4, ranks=(1, 4),
     ),
     "laptop": Config(),
     "accelerator": Config(

@@ -68,15 +68,15 @@ def test_seeds_and_uses_have_keys_of_their_own() -> None:
 
 
 def test_what_is_confined_never_moves() -> None:
-    rows = rows_of(LAB)
-    fit = vector_fit(VectorLab(**{**SMOKE, "vector_steps": 4, "rank": 3}))
+    lab = VectorLab(**{**SMOKE, "depth": 2, "vector_steps": 4, "rank": 3})
+    rows, fit = rows_of(lab), vector_fit(lab)
     carrier = fit.carrier
     assert isinstance(carrier, LowRank)
     key = jax.random.key(0)
     vector = _confined(
-        carrier.init(transformer(LAB), key), Spec(only=("blocks.1", "up"), rank=2)
+        carrier.init(transformer(lab), key), Spec(only=("blocks.1", "up"), rank=2)
     )
-    base = transformer(LAB).init(key)
+    base = transformer(lab).init(key)
     recipe = Recipe(
         DatasetSource(jnp.asarray(rows.fit["H"][0])),
         DatasetSource(jnp.asarray(rows.reference[0])),
