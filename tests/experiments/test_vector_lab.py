@@ -1,5 +1,6 @@
 """The lab of security vectors: its rows, its confined vectors, its arms."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ from simlab.security_vectors import Recipe, fit_security_vector
 from simlab.sources import DatasetSource
 from tests.assertions import assert_close
 
-LAB = VectorLab(**{**SMOKE, "classes": 2, "seeds": 2})
+LAB = VectorLab(**{**SMOKE, "depth": 2, "classes": 2, "seeds": 2})
 
 
 def prompts(rows: np.ndarray) -> set[tuple[int, ...]]:
@@ -68,15 +69,15 @@ def test_seeds_and_uses_have_keys_of_their_own() -> None:
 
 
 def test_what_is_confined_never_moves() -> None:
-    lab = VectorLab(**{**SMOKE, "depth": 2, "vector_steps": 4, "rank": 3})
-    rows, fit = rows_of(lab), vector_fit(lab)
+    rows = rows_of(LAB)
+    fit = vector_fit(replace(LAB, vector_steps=4, rank=3))
     carrier = fit.carrier
     assert isinstance(carrier, LowRank)
     key = jax.random.key(0)
     vector = _confined(
-        carrier.init(transformer(lab), key), Spec(only=("blocks.1", "up"), rank=2)
+        carrier.init(transformer(LAB), key), Spec(only=("blocks.1", "up"), rank=2)
     )
-    base = transformer(lab).init(key)
+    base = transformer(LAB).init(key)
     recipe = Recipe(
         DatasetSource(jnp.asarray(rows.fit["H"][0])),
         DatasetSource(jnp.asarray(rows.reference[0])),
