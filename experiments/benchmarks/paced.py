@@ -5,7 +5,6 @@ that it reports to, so that others can be measured in between. One chunk is one 
 """
 
 import json
-import os
 import resource
 import sys
 import threading
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from experiments.benchmarks import cores
 from experiments.benchmarks.serving import serve
 from experiments.benchmarks.toy import Toy
 from simlab import devices
@@ -87,9 +87,8 @@ def peak_memory() -> int:
 def main(document: str) -> None:
     """Serves the sweep that a JSON document describes."""
     asked = json.loads(document)
-    if asked["cores"] and hasattr(os, "sched_setaffinity"):
-        usable = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, usable[: asked["cores"]])
+    if asked["cores"]:
+        cores.keep_to(cores.usable()[: asked["cores"]])
     devices.configure(cache=asked["cache"], devices=asked["devices"])
     paced = Paced(
         Toy.read(asked["toy"]), asked["runs"], asked["chunk"], asked["keep_every"]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from experiments.arguments import RunOptions
+from experiments.benchmarks.cores import PINS
 from experiments.benchmarks.measuring import MissingError
 from experiments.benchmarks.workers import ROOT
 from experiments.claim import EXIT_USAGE
@@ -54,7 +54,7 @@ class Processes:
             return math.fsum(float(each["seconds_running"]) for each in sweeps)
 
     def __enter__(self) -> "Processes":
-        if usable_cores() < self.count or not hasattr(os, "sched_setaffinity"):
+        if usable_cores() < self.count or not PINS:
             raise MissingError(
                 "needs two cores, and a system that pins processes to them"
             )

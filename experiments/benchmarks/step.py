@@ -1,7 +1,6 @@
 """One training step of the reference toy, against the same step in PyTorch."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,6 +12,7 @@ import jax
 from matplotlib.figure import Figure
 
 from experiments.benchmarks.agreement import Exam, Examined
+from experiments.benchmarks.cores import usable
 from experiments.benchmarks.drawing import side_by_side
 from experiments.benchmarks.measuring import Contender, Inside, Measured, interleaved
 from experiments.benchmarks.options import Options
@@ -140,13 +140,10 @@ def torch_steps(
 
 def pinned(exam: Exam, steps: int, python: str) -> Together:
     """A process with `torch.compile` on every core."""
-    cores = [0]
-    if hasattr(os, "sched_getaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
     return Together(
         PINNED,
         [
             torch_steps(f"{PINNED} {core}", exam, "compile", steps, python, core)
-            for core in cores
+            for core in usable()
         ],
     )

@@ -1,10 +1,10 @@
 """The contenders that sweep the reference toy, as workers."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 
+from experiments.benchmarks.cores import PINS, usable
 from experiments.benchmarks.together import Together
 from experiments.benchmarks.toy import RATES, Toy
 from experiments.benchmarks.workers import Worker
@@ -74,9 +74,9 @@ def torch_sweep(
 
 def torch_each(name: str, toy: Toy, way: str, python: str) -> Together:
     """PyTorch in a process on every core, a run of its own each."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return Together(
         name,
-        [torch_sweep(f"{name} {core}", toy, way, python, [core]) for core in cores]
-        or [torch_sweep(name, toy, way, python)],
+        [torch_sweep(f"{name} {core}", toy, way, python, [core]) for core in usable()]
+        if PINS
+        else [torch_sweep(name, toy, way, python)],
     )

@@ -6,11 +6,11 @@ run; what building and compiling it took is told as set-up.
 
 import itertools
 import json
-import os
 import sys
 import time
 
 from experiments.benchmarks import torch_toy
+from experiments.benchmarks.cores import keep_to
 from experiments.benchmarks.serving import decline, serve
 
 
@@ -19,7 +19,7 @@ def main(document: str, way: str) -> None:
     asked, begin = json.loads(document), time.perf_counter()
     sizes, rates, cores = asked["toy"], asked["rates"], asked["cores"]
     if cores is not None:
-        os.sched_setaffinity(0, cores)
+        keep_to(cores)
         torch_toy.use_threads(len(cores))
     pairs = ((rate, seed) for seed in itertools.count() for rate in rates)
     trainer = torch_toy.Trainer(sizes, way)

@@ -5,19 +5,19 @@ and tokens are written to a file, to be compared with another program's.
 """
 
 import json
-import os
 import sys
 from typing import Any
 
 from experiments.benchmarks import torch_toy
+from experiments.benchmarks.cores import keep_to
 from experiments.benchmarks.serving import decline, serve
 
 
 def main(document: str, way: str, exam: str, answer: str) -> None:
     """Serves blocks of steps of one endless run, after the exam."""
     asked = json.loads(document)
-    if asked["cores"] is not None and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, asked["cores"])
+    if asked["cores"] is not None:
+        keep_to(asked["cores"])
         torch_toy.use_threads(len(asked["cores"]))
     trainer = torch_toy.Trainer(asked["toy"], way)
     try:
