@@ -198,12 +198,13 @@ def landscapes(made: SequenceWorlds, starts: Aligned, model: Model) -> xr.Datase
     rows = []
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         own_slope = jax.jit(slope, static_argnums=0)
+        factor_of = jax.jit(landscape.fisher_factor, static_argnums=0)
         for seed in range(len(starts.keys)):
             at = geometry(model, picked(starts.trace.params, seed), safety, able)
             own = own_slope(model, at.params, safety)
             found = landscape.landscape(at.fisher, at.slope, jax.random.key(seed))
             if at.weights.size * made.vocabulary * at.slope.size <= _DENSE:
-                factor = landscape.fisher_factor(model, at.params, at.weights)
+                factor = factor_of(model, at.params, at.weights)
                 solved = landscape.dense_inverse_quadratic(factor, at.slope)
                 found = found._replace(
                     inverse_quadratic=solved.value, residual=solved.residual

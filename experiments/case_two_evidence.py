@@ -19,8 +19,9 @@ from experiments.case_two_local import (
 from experiments.claim import Evidence, Outcome
 from experiments.evidence import never_below, undecided
 from simlab.landscape import prefix_laws
-from theory.laws import World
+from theory.laws import Law, World
 from theory.tradeoff import frontier
+from theory.tradeoff.bounds import Interval
 from theory.tradeoff.kantorovich import kantorovich_factor
 from theory.tradeoff.parameter_ball import hoeffding_change, tangent_overlap
 
@@ -69,23 +70,28 @@ def _inside_ball(data: xr.Dataset) -> Evidence:
 
 def changes(data: xr.Dataset) -> dict[str, Change]:
     """The bounds (8.3) on what a gap may have changed by, [radius, seed] each."""
-    found = {}
-    vocabulary = data.sizes["token"]
+    before, after = data["start_logits"].values, data["logits"].values
     with jax.enable_x64(True):
-        before = jnp.asarray(data["start_logits"].values)
-        after = jnp.asarray(data["logits"].values)
-        before = jnp.broadcast_to(before, after.shape)
-        flat = (*after.shape[:2], -1, vocabulary)
-        for name, law in zip(("safety", "capability"), stored_laws(data), strict=True):
-            weights, rows = prefix_laws(*law, vocabulary)
-            bound = hoeffding_change(
-                weights.reshape(-1),
-                rows.reshape(-1, vocabulary),
-                before.reshape(flat),
-                after.reshape(flat),
+        return {
+            name: Change(*map(np.asarray, _change(law, before, after)))
+            for name, law in zip(
+                ("safety", "capability"), stored_laws(data), strict=True
             )
-            found[name] = Change(np.asarray(bound.lower), np.asarray(bound.upper))
-    return found
+        }
+
+
+@jax.jit
+def _change(law: Law, before: jax.Array, after: jax.Array) -> Interval:
+    """The bounds from logits [seed, ...] before and [radius, seed, ...] after."""
+    vocabulary = after.shape[-1]
+    weights, rows = prefix_laws(*law, vocabulary)
+    flat = (*after.shape[:2], -1, vocabulary)
+    return hoeffding_change(
+        weights.reshape(-1),
+        rows.reshape(-1, vocabulary),
+        jnp.broadcast_to(before, after.shape).reshape(flat),
+        after.reshape(flat),
+    )
 
 
 def _moves(data: xr.Dataset) -> Iterator[Evidence]:

@@ -100,7 +100,6 @@ def _whole_bits(encoded: Sequence[Encoded]) -> np.ndarray:
 
 _losses = jax.jit(sequence_losses, static_argnums=0)
 _logits = jax.jit(prefix_logits, static_argnums=0)
-_divergence = jax.jit(exact_gap)
 
 
 def coded_by_models(
@@ -157,7 +156,7 @@ def coded_by_law(known: KnownLaw, held_out: np.ndarray, streams: int) -> xr.Data
 def _gaps(law: Law, logits: Sequence[np.ndarray]) -> np.ndarray:
     """KL(law || model) of every stage, by enumeration, in double precision."""
     with jax.enable_x64(True):
-        return np.asarray(_divergence(law.contexts, law.outputs, np.stack(logits)))
+        return np.asarray(exact_gap(law.contexts, law.outputs, np.stack(logits)))
 
 
 def _nothing(messages: int, streams: int) -> Coded:

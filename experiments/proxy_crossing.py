@@ -6,6 +6,7 @@ that the exact solutions of both cases predict for tables of logits, and that th
 matrix of the aligned network predicts, to leading order, for a transformer.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -66,6 +67,7 @@ def cost_case_two(
     return read_at(log_radius, safety, crossing(log_radius, capability, target))
 
 
+@functools.partial(jax.jit, static_argnums=1)
 def prefix_world(world: World, vocabulary: int) -> World:
     """A world of single tokens whose contexts are a world's prefixes, [x * node].
 
@@ -99,7 +101,10 @@ def predicted(
         first = prefix_world(picked(world, 0), fine.vocabulary)
         whole = float(gap(first.capability, first.safety.outputs))
         radii = np.geomspace(knobs.radii[0, 0], knobs.radii[0, -1], 97)
-        exact, at_runs = (_ball(first, grid) for grid in (radii, knobs.radii[0]))
+        exact, at_runs = (
+            np.asarray(_ball(first, jnp.asarray(grid)))
+            for grid in (radii, knobs.radii[0])
+        )
     targets = (1 - np.asarray(knobs.gains)) * whole
     case_one = np.array(
         [
@@ -113,7 +118,7 @@ def predicted(
         ]
     )
     case_two_cost = np.array(
-        [cost_case_two(np.log(radii), *exact, target) for target in targets]
+        [cost_case_two(np.log(radii), exact[0], exact[1], target) for target in targets]
     )
     met = [
         crossing(distances, costs, cost)
@@ -137,13 +142,12 @@ def predicted(
     )
 
 
-def _ball(first: World, radii: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+@jax.jit
+def _ball(first: World, radii: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Capability and safety gap of the best tables in balls around log p_s."""
     start = jnp.log(first.safety.outputs)
-    logits = jax.jit(ball_optimum)(first, start, jnp.asarray(radii))
-    policy = jax.nn.softmax(logits, axis=-1)
-    capability, safety = gap(first.capability, policy), gap(first.safety, policy)
-    return np.asarray(capability), np.asarray(safety)
+    policy = jax.nn.softmax(ball_optimum(first, start, radii), axis=-1)
+    return gap(first.capability, policy), gap(first.safety, policy)
 
 
 def simulated(

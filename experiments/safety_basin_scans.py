@@ -208,7 +208,7 @@ def _gaps(
     ends = np.cumsum([logits[..., 0, 0, 0].size for _, logits in places.values()])[:-1]
     with jax.enable_x64(True):
         precise = jnp.asarray(flat, jnp.float64)
-        gaps = np.asarray(jax.jit(exact_gap)(*safety, precise))
+        gaps = np.asarray(exact_gap(*safety, precise))
         unsafe = np.asarray(
             jax.jit(unsafe_probability)(safety.contexts, marked, precise)
         )

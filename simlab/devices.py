@@ -43,7 +43,7 @@ def configure(
     if cache and not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         directory = cache_directory()
         jax.config.update("jax_compilation_cache_dir", str(directory))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 @dataclass(frozen=True)

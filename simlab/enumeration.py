@@ -74,6 +74,7 @@ def split_nodes(values: Float[_Floats, "*batch node v"]) -> list[jax.Array]:
     return parts
 
 
+@jax.jit
 def sequence_log_table(
     logits: Float[_Floats, "*batch node v"],
 ) -> Float[jax.Array, "*batch y"]:

@@ -88,7 +88,10 @@ def unflattened(model: Model, flat: Flat) -> Params:
 @functools.partial(jax.jit, static_argnums=0)
 def log_table(model: Model, flat: Flat) -> Float[jax.Array, "x y"]:
     """Log P(y|x) of every sequence."""
-    return sequence_log_table(prefix_logits(model, unflattened(model, flat)))
+    table: jax.Array = sequence_log_table(
+        prefix_logits(model, unflattened(model, flat))
+    )
+    return table
 
 
 @functools.partial(jax.jit, static_argnums=0)

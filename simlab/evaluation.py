@@ -20,6 +20,7 @@ from simlab.sources import Source
 _Floats = jax.Array | np.ndarray
 
 
+@jax.jit
 def exact_gap(
     contexts: Float[_Floats, "*#batch x"],
     outputs: Float[_Floats, "*#batch x y"],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from simlab import processes
@@ -157,7 +158,7 @@ def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
     inputs, share the runs, and all get the whole. Errors: ValueError for a plan that
     does not fit the machine; ProcessLostError.
     """
-    place = plan.place
+    place, inputs = plan.place, jax.tree.map(_on_host, inputs)
     runs = len(jax.tree.leaves(inputs)[0])
     chunk = plan.chunk_of(runs)
     plan.report.describe(plan, place, runs, chunk)
@@ -173,7 +174,7 @@ def sweep(task: Task, inputs: tuple[Stacked, ...], plan: Plan) -> Any:
         else:
             plan.report.runs_found += last - first
         pieces.append(found)
-    shapes = jax.eval_shape(task, *_rows(inputs, 0))
+    shapes = jax.eval_shape(lambda *each: task(*_rows(each, 0)), *inputs)
     return _restored(pieces, shapes)
 
 
@@ -289,8 +290,24 @@ class _Program:
         self._build(half)
 
 
+def _on_host(leaf: Any) -> Any:
+    """An array where taking runs from it compiles nothing; typed keys have no other."""
+    return leaf if _typed_key(leaf) else np.asarray(leaf)
+
+
+def _typed_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+@jax.jit
+def _taken(leaf: jax.Array, take: np.ndarray) -> jax.Array:
+    return leaf[take]
+
+
 def _rows(tree: Stacked, take: Any) -> Stacked:
-    return jax.tree.map(lambda leaf: leaf[take], tree)
+    return jax.tree.map(
+        lambda leaf: _taken(leaf, take) if _typed_key(leaf) else leaf[take], tree
+    )
 
 
 def _named(tree: Any) -> dict[str, np.ndarray]:

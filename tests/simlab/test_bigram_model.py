@@ -14,7 +14,6 @@ from theory.tradeoff import Source, bigram_gap
 SIZES = {"vocabulary": 3, "contexts": 2, "length": 4}
 MODEL = Bigram(**SIZES)
 LOGITS = jax.jit(prefix_logits, static_argnums=0)
-GAP = jax.jit(exact_gap)
 CONTEXTS = np.array([0.25, 0.75])
 
 
@@ -67,13 +66,13 @@ def test_it_realises_every_chain(x64: None) -> None:
     logits = LOGITS(MODEL, table_of(chain))
     outputs = np.asarray(sequence_table(chain, 4))
     # Rounding: a sum of 81 terms of logarithms below 30 in double precision.
-    assert_close(GAP(CONTEXTS, outputs, logits), 0.0, 1e-12)
+    assert_close(exact_gap(CONTEXTS, outputs, logits), 0.0, 1e-12)
 
 
 def test_its_gap_by_enumeration_is_the_theory_of_chains(x64: None) -> None:
     chains = sequence_chains(0, contexts=2, vocabulary=3, concentration=1.0)
     outputs = np.asarray(sequence_table(chains.safety, 4))
-    measured = GAP(CONTEXTS, outputs, LOGITS(MODEL, table_of(chains.capability)))
+    measured = exact_gap(CONTEXTS, outputs, LOGITS(MODEL, table_of(chains.capability)))
     source = Source(CONTEXTS, chains.safety)
     # Rounding, as above.
     assert_close(measured, bigram_gap(source, chains.capability, 4), 1e-12)
