@@ -300,7 +300,7 @@ def _typed_key(leaf: Any) -> bool:
 
 
 @jax.jit
-def _taken(leaf: jax.Array, take: np.ndarray) -> jax.Array:
+def _taken(leaf: jax.Array, take: jax.Array) -> jax.Array:
     return leaf[take]
 
 
