@@ -14,7 +14,7 @@ CLAIMS ?= tradeoff_penalty tradeoff_ball tradeoff_overlap tradeoff_proxy \
 	bridge_effective_volume arena
 # One compilation cache for all tests and demos of this checkout.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/xla
-export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 export XDG_CACHE_HOME ?= $(CURDIR)/.cache
 
 UNITS := unit unit-theory unit-experiments

@@ -27,7 +27,8 @@ def configure(
 
     Every core becomes a host device of its own, so that runs share a CPU; float32
     products are computed in full, also where the hardware would round them; compiled
-    programs are kept in the user's cache directory unless `cache` is False. `cores` are
+    programs of every size are kept in the user's cache directory unless `cache` is
+    False. `cores` are
     those XLA works as if it had, whatever the process may use (None: that many): it
     splits sums over them, so that they decide the last bits of a result on a CPU.
     `devices` are the host devices where they shall be other than the cores.

@@ -30,7 +30,7 @@ if (core := os.environ.get("SIMLAB_TESTS_CORE")) and hasattr(os, "sched_setaffin
 # Two host devices, so that the executors over devices are tested on any machine.
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_default_matmul_precision", "highest")
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 # The first example compiles, and the first of a class may generate slowly: neither is
 # the property's fault.

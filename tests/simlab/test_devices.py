@@ -62,6 +62,17 @@ def test_a_cache_directory_of_the_user_is_left_alone(tmp_path: Path) -> None:
     assert told["cache"] == str(tmp_path / "mine")
 
 
+def test_programs_of_every_size_are_kept(tmp_path: Path) -> None:
+    script = """
+import jax
+from simlab import devices
+devices.configure(cores=1)
+print(int(jax.jit(lambda x: x + 1)(1)))
+"""
+    assert told_by(script, XDG_CACHE_HOME=str(tmp_path)) == 2
+    assert list((tmp_path / "simlab" / "xla").glob("*-cache"))
+
+
 def test_a_description_names_machine_and_software() -> None:
     told = devices.describe()
     assert told["backend"] == "cpu"
