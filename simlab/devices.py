@@ -28,10 +28,9 @@ def configure(
     Every core becomes a host device of its own, so that runs share a CPU; float32
     products are computed in full, also where the hardware would round them; compiled
     programs of every size are kept in the user's cache directory unless `cache` is
-    False. `cores` are
-    those XLA works as if it had, whatever the process may use (None: that many): it
-    splits sums over them, so that they decide the last bits of a result on a CPU.
-    `devices` are the host devices where they shall be other than the cores.
+    False. `cores` are those XLA works as if it had, whatever the process may use (None:
+    that many): it splits sums over them, so that they decide the last bits of a result
+    on a CPU. `devices` are the host devices where they shall be other than the cores.
     Errors: ValueError where a number is not positive.
     """
     for name, value in {"cores": cores, "devices": devices}.items():

@@ -135,9 +135,14 @@ class OverMesh:
         return [processes.whole(leaf) for leaf in jax.tree.leaves(blocks[0])]
 
 
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf holds typed random keys, of which NumPy has no array."""
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 def _over(leaf: Any, sharding: NamedSharding) -> jax.Array:
     """An array on a mesh that may span processes; typed keys travel as their data."""
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         data = _over(jax.random.key_data(leaf), sharding)
         keys: jax.Array = jax.random.wrap_key_data(data, impl=jax.random.key_impl(leaf))
         return keys

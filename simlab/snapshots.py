@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from simlab.placement import is_key
 from simlab.storage import StorageError, write_json_atomic
 from simlab.storage.files import explained, flush
 
@@ -87,12 +88,8 @@ def _dtype(leaf: Any) -> Any:
     return leaf.dtype if hasattr(leaf, "dtype") else np.asarray(leaf).dtype
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(_dtype(leaf), jax.dtypes.prng_key)
-
-
 def _bare(leaf: Any) -> Any:
-    return jax.random.key_data(leaf) if _is_key(leaf) else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
 def _name(number: int) -> str:
@@ -101,7 +98,7 @@ def _name(number: int) -> str:
 
 def _placed(like: Any, value: np.ndarray | None) -> Any:
     """A leaf of the type, and on the devices, of `like`; no value: it is empty."""
-    if _is_key(like):
+    if is_key(like):
         data = _placed(jax.random.key_data(like), value)
         return jax.random.wrap_key_data(data, impl=jax.random.key_impl(like))
     if value is None:

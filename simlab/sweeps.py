@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from simlab import processes
 from simlab.executors import Costs, Executor, Stage, default_executor, placement
 from simlab.memory import ExhaustedError, free_bytes
-from simlab.placement import Placement, Stacked, Task
+from simlab.placement import Placement, Stacked, Task, is_key
 from simlab.stretches import Keeper, Loop, Stretched, Watch, host_tree
 from simlab.training import Setup, Training
 
@@ -292,11 +291,7 @@ class _Program:
 
 def _on_host(leaf: Any) -> Any:
     """An array where taking runs from it compiles nothing; typed keys have no other."""
-    return leaf if _typed_key(leaf) else np.asarray(leaf)
-
-
-def _typed_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return leaf if is_key(leaf) else np.asarray(leaf)
 
 
 @jax.jit
@@ -306,7 +301,7 @@ def _taken(leaf: jax.Array, take: jax.Array) -> jax.Array:
 
 def _rows(tree: Stacked, take: Any) -> Stacked:
     return jax.tree.map(
-        lambda leaf: _taken(leaf, take) if _typed_key(leaf) else leaf[take], tree
+        lambda leaf: _taken(leaf, take) if is_key(leaf) else leaf[take], tree
     )
 
 
