@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from experiments.benchmarks.processes import free_port
 from simlab import interruption
 from simlab.checkpoints import Checkpoints
+from simlab.placement import is_key
 from simlab.storage import StorageError
 from simlab.training import advance, begin
 from tests.simlab.stored import complaint
@@ -54,7 +55,7 @@ def mixed() -> Mixed:
 
 
 def bits(leaf: Any) -> tuple[Any, ...]:
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_key(leaf):
         return (str(leaf.dtype), leaf.sharding, *bits(jax.random.key_data(leaf)))
     placed = (leaf.sharding, leaf.committed) if isinstance(leaf, jax.Array) else ()
     array = np.asarray(leaf)
@@ -223,6 +224,7 @@ import sys
 import jax, numpy as np
 from jax.experimental import multihost_utils
 from simlab.checkpoints import Checkpoints
+from simlab.placement import is_key
 me, port, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 jax.config.update("jax_num_cpu_devices", 1)
 jax.distributed.initialize(f"localhost:{port}", 2, me)
