@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -38,6 +39,15 @@ def test_a_second_request_interrupts_at_once() -> None:
             terminate()
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Python's own handler: a shell starts what ends in & with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_interrupts_at_once_and_is_not_called_preempted() -> None:
     with stoppable():
         with pytest.raises(KeyboardInterrupt) as caught:
