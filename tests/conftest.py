@@ -1,5 +1,6 @@
 """What every test shares: precision, a compilation cache, the Hypothesis profiles."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ if (core := os.environ.get("SIMLAB_TESTS_CORE")) and hasattr(os, "sched_setaffin
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+# Tracing allocates much that stays, and Python's thresholds have the collector look at
+# all of it again and again.
+gc.set_threshold(50_000, 20, 50)
 
 # The first example compiles, and the first of a class may generate slowly: neither is
 # the property's fault.

@@ -36,15 +36,21 @@ Log = Callable[[str], object]
 
 
 def campaign(
-    records: Sequence[Record], options: FalsifyOptions, log: Log
+    records: Sequence[Record],
+    options: FalsifyOptions,
+    log: Log,
+    devices: Sequence[jax.Device] = (),
 ) -> tuple[list[Finding], Costs]:
-    """The findings of a search through `records`, in their order, and its costs."""
+    """The findings of a search through `records`, in their order, and its costs.
+
+    `devices` share the random search; none: all of this process.
+    """
     with jax.enable_x64(True):
         begin = time.monotonic()
         if options.planted:
             records = [_as_planted(record) for record in records if record.planted]
         worlds = Worlds(options.seed, options.contexts, options.outputs)
-        ready = _compiled(records, worlds, options, log)
+        ready = _compiled(records, worlds, options, log, devices or jax.local_devices())
         compiling = time.monotonic() - begin
         searches = _random(ready, worlds, options.budget)
         rated = {search.program: search.tally.seconds for search in searches}
@@ -68,14 +74,18 @@ def campaign(
 
 
 def _compiled(
-    records: Sequence[Record], worlds: Worlds, options: FalsifyOptions, log: Log
+    records: Sequence[Record],
+    worlds: Worlds,
+    options: FalsifyOptions,
+    log: Log,
+    devices: Sequence[jax.Device],
 ) -> list[Compiled]:
     """The programs of all groups."""
     claims = [
         traced(record, worlds.contexts, worlds.outputs, control=not options.planted)
         for record in records
     ]
-    groups, devices = grouped(claims), jax.local_devices()
+    groups = grouped(claims)
     log(f"compiling {len(groups)} programs for {len(claims)} claims")
 
     def compile_group(group: Group) -> Compiled:
