@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +75,12 @@ def ratio_row(
     """How many times faster `fast` is than `slow`; `why` is for a missed target."""
     missing = measured.why(slow, fast)
     row = Row(what, measured.ratio(slow, fast), "times", target, why=missing)
-    missed = row.verdict.startswith("missed")
-    return Row(what, row.measured, "times", target, why=why if missed else missing)
+    return explained(row, why)
+
+
+def explained(row: Row, why: str) -> Row:
+    """The row with why its target was missed, if it was."""
+    return replace(row, why=why) if row.verdict.startswith("missed") else row
 
 
 def machine() -> dict[str, Any]:
