@@ -57,9 +57,9 @@ imports: $(VENV)/ready-$(EXTRA)
 # Two halves, one a core. The search through the ledger is shared by the first. Each has a
 # compilation cache of its own: entries are not written atomically. The first computes
 # little with what it compiles, and compiles it without optimisation; slow tests train,
-# and get all of it.
-FALSIFY := $(wildcard tests/experiments/test_falsify*.py)
-FIRST := theory simlab tests/theory tests/bounds tests/simlab $(FALSIFY)
+# and get all of it. MOVED: tests of the second that the first has time for.
+MOVED := $(wildcard tests/experiments/test_falsify*.py) tests/experiments/test_kill.py
+FIRST := theory simlab tests/theory tests/bounds tests/simlab $(MOVED)
 PYTEST := python -m pytest --doctest-modules --durations=15
 
 unit-theory: $(VENV)/ready-$(EXTRA)
