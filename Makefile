@@ -36,7 +36,7 @@ $(VENV)/ready-demo: setup.cfg pyproject.toml
 $(VENV)/ready-%: setup.cfg pyproject.toml
 	$(call installed,.[$*])
 
-demo: $(VENV)/ready-demo  ## the first claim on this machine, under five minutes
+demo: $(VENV)/ready-demo  ## the first claim on this machine, some five minutes
 	$(BIN)/simlab run tradeoff_penalty --preset laptop
 
 test: lint types imports  ## everything a change must pass
