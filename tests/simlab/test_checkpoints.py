@@ -224,7 +224,6 @@ import sys
 import jax, numpy as np
 from jax.experimental import multihost_utils
 from simlab.checkpoints import Checkpoints
-from simlab.placement import is_key
 me, port, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 jax.config.update("jax_num_cpu_devices", 1)
 jax.distributed.initialize(f"localhost:{port}", 2, me)
